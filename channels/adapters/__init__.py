@@ -1,0 +1,1 @@
+"""One module a provider's protocol. Reached through ``channels.registry`` and ``channels.gateway`` only."""

@@ -1,0 +1,72 @@
+"""What every adapter is: a configuration, and a way to hand messages over."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from channels.errors import ConfigurationError, ProviderError
+from channels.types import CallbackRequest, DeliveryEvent, OutboundMessage, SendReceipt
+
+Answer = tuple[OutboundMessage, SendReceipt | ProviderError]
+
+
+class AdapterConfig(BaseModel):
+    """The keys of a provider's ``config``: unknown ones are refused, secrets are ``SecretStr``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+Config = TypeVar("Config", bound=AdapterConfig)
+
+
+def parse_config(schema: type[Config], config: dict[str, Any]) -> Config:
+    """``config`` checked against ``schema``. Raises ConfigurationError with every fault and its path."""
+    try:
+        return schema.model_validate(config)
+    except ValidationError as error:
+        faults = [(".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in error.errors()]
+        raise ConfigurationError(faults) from None
+
+
+class Adapter(ABC):
+    """Hands messages to one provider account.
+
+    One instance serves one provider for as long as its configuration stands; several threads call it at once, each
+    with messages of its own. An adapter keeps no state about messages, never logs addresses, and raises nothing but
+    the ProviderError tree: anything else is a defect in the adapter, and the gateway treats it as one.
+    """
+
+    #: How many messages one call of ``send_batch`` should get, where handing over many at once is cheaper.
+    batch_size: ClassVar[int] = 1
+    config_schema: ClassVar[type[AdapterConfig]] = AdapterConfig
+
+    def __init__(self, *, provider: str, config: dict[str, Any]) -> None:
+        self.provider = provider
+        self.setup(config)
+
+    @abstractmethod
+    def setup(self, config: dict[str, Any]) -> None:
+        """Checks ``config`` (raises ConfigurationError) and builds what is shared between calls. No network."""
+
+    @abstractmethod
+    def send(self, message: OutboundMessage, *, timeout: float) -> SendReceipt:
+        """Hands one message over within ``timeout`` seconds. Raises a ProviderError when it was not taken."""
+
+    def send_batch(self, messages: Sequence[OutboundMessage], *, timeout: float) -> Iterator[Answer]:
+        """Hands several messages over, yielding an answer for each as it comes. ``timeout`` is for each of them."""
+        for message in messages:
+            try:
+                yield message, self.send(message, timeout=timeout)
+            except ProviderError as error:
+                yield message, error
+
+    def parse_callback(self, request: CallbackRequest) -> list[DeliveryEvent]:
+        """What a callback of this provider says, once its signature is checked. Most protocols have none."""
+        return []
+
+    def close(self) -> None:
+        """Lets go of connections; called when the provider's configuration changes."""

@@ -1,0 +1,1 @@
+"""Puts the rooms together: settings, URLs, Celery, and the stack that needs no installing."""

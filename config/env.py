@@ -1,0 +1,115 @@
+"""What the environment may say, validated once at start-up.
+
+A missing or malformed value stops the process with one line that names it: an operator at 3 a.m. reads one line.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from cryptography.fernet import Fernet
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from config import stack
+
+CommaSeparated = Annotated[list[str], NoDecode]
+
+
+class Environment(BaseSettings):
+    """The settings of the contract, and the few more that an operator may want to turn."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+
+    port: int = Field(default=8000, ge=0, le=65535)
+    flower_port: int = Field(default=5555, ge=0, le=65535)
+    data_dir: Path = Path(".data")
+    database_url: str = ""
+    database_replica_urls: CommaSeparated = Field(default_factory=list)
+    redis_url: str = ""
+    broker_url: str = ""
+    secret_key: str = ""
+    debug: bool = False
+    allowed_hosts: CommaSeparated = Field(default_factory=list)
+    sentry_dsn: str = ""
+    sentry_environment: str = "production"
+    field_encryption_keys: CommaSeparated = Field(default_factory=list)
+    demo: bool = False
+    time_zone: str = "UTC"
+    log_format: str = Field(default="json", pattern="^(json|console)$")
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    process_name: str = "manage"
+    metrics_token: str = ""
+    web_workers: int = Field(default=2, ge=1, le=64)
+    web_threads: int = Field(default=8, ge=1, le=64)
+    worker_threads: int = Field(default=8, ge=4, le=64)
+    allow_private_urls: bool = False
+    retention_days: int = Field(default=30, ge=1, le=3650)
+    sandbox_url: str = ""
+    sandbox_smtp_port: int = Field(default=0, ge=0, le=65535)
+
+    @field_validator("database_replica_urls", "allowed_hosts", "field_encryption_keys", mode="before")
+    @classmethod
+    def split_commas(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("field_encryption_keys")
+    @classmethod
+    def check_keys(cls, keys: list[str]) -> list[str]:
+        for number, key in enumerate(keys, 1):
+            try:
+                Fernet(key)
+            except ValueError:
+                raise ValueError(f"key {number} is not a Fernet key (32 bytes, url-safe base64)") from None
+        return keys
+
+    @field_validator("database_url")
+    @classmethod
+    def check_database_url(cls, value: str) -> str:
+        if value and not value.startswith(("postgres://", "postgresql://")):
+            raise ValueError("only PostgreSQL will do: postgres://user:password@host:port/name")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def check_redis_url(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("write redis://host:port/0, rediss://… or unix://…")
+        return value
+
+    @property
+    def production(self) -> bool:
+        """Whether start-up insists on real secrets: servers of one's own, and neither a demo nor debugging."""
+        return bool(self.database_url) and not self.demo and not self.debug
+
+    @cached_property
+    def generated(self) -> dict[str, str]:
+        """Secrets of a stack that nobody configured, made on first use and kept under DATA_DIR."""
+        return stack.load_or_create_secrets(
+            self.data_dir,
+            lambda: {"secret_key": secrets.token_urlsafe(48), "field_encryption_key": Fernet.generate_key().decode()},
+        )
+
+
+def _stop(name: str, detail: str) -> None:
+    sys.exit(f"goutong: setting {name}: {detail}")
+
+
+def load() -> Environment:
+    """Reads and checks the environment; exits with one line on the first thing that is wrong."""
+    try:
+        environment = Environment()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][:1]).upper()
+        _stop(name, first["msg"].removeprefix("Value error, "))
+        raise
+    if environment.production:
+        for name in ("secret_key", "field_encryption_keys", "allowed_hosts", "redis_url"):
+            if not getattr(environment, name):
+                _stop(name.upper(), "is required in production (it is missing or empty)")
+    return environment
