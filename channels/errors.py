@@ -23,6 +23,16 @@ class ConfigurationError(ChannelsError):
         self.errors = errors
 
 
+class ForbiddenUrl(ChannelsError, ValueError):
+    """We do not send to this URL. ``code`` says why, in a word: ``invalid_url``, ``url_scheme``, ``url_credentials``,
+    ``url_host``, ``url_port`` or ``private_address``."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
 class ProviderError(ChannelsError):
     """A provider did not take the message."""
 
@@ -87,3 +97,26 @@ class MessageRejected(ProviderError):
     code = "message_rejected"
     retryable = False
     provider_fault = False
+
+
+class EndpointUnavailable(Unavailable):
+    """The address's own server did not take the message. Where the address is a server (a webhook), its failures are
+    its owner's: one dead endpoint says nothing of the provider that posts to all the others."""
+
+    code = "endpoint_unavailable"
+    provider_fault = False
+
+
+class EndpointSilent(OutcomeUnknown):
+    """The address's own server was given the message and did not answer. As with EndpointUnavailable, no fault of the
+    provider."""
+
+    provider_fault = False
+
+
+class LeaseLost(ProviderError):
+    """The message was not handed over: its lease had run out, and somebody else may have it by now."""
+
+    code = "lease_lost"
+    provider_fault = False
+    uses_attempt = False

@@ -44,9 +44,11 @@ def adapter_class(name: str) -> type[Adapter]:
     return cast("type[Adapter]", getattr(import_module(module), attribute))
 
 
-def build(*, adapter: str, provider: str, config: dict[str, Any]) -> Adapter:
-    """An adapter for the provider named ``provider``. Raises ConfigurationError when ``config`` does not fit."""
-    return adapter_class(adapter)(provider=provider, config=config)
+def build(*, adapter: str, provider: str, config: dict[str, Any], concurrency: int | None = None) -> Adapter:
+    """An adapter for the provider named ``provider``, which will be called by ``concurrency`` threads at once at most.
+    Raises ConfigurationError when ``config`` does not fit."""
+    limits = {} if concurrency is None else {"concurrency": concurrency}
+    return adapter_class(adapter)(provider=provider, config=config, **limits)
 
 
 def check(*, adapter: str, channel: str, config: dict[str, Any]) -> None:

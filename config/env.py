@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import sys
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from config import stack
 
+BASE_DIR = Path(__file__).resolve().parent.parent
 CommaSeparated = Annotated[list[str], NoDecode]
 
 
@@ -27,7 +29,9 @@ class Environment(BaseSettings):
 
     port: int = Field(default=8000, ge=0, le=65535)
     flower_port: int = Field(default=5555, ge=0, le=65535)
-    data_dir: Path = Path(".data")
+    flower_basic_auth: str = ""
+    bind_address: str = "127.0.0.1"
+    data_dir: Path = Field(default=Path(".data"), validate_default=True)
     database_url: str = ""
     database_replica_urls: CommaSeparated = Field(default_factory=list)
     redis_url: str = ""
@@ -49,13 +53,22 @@ class Environment(BaseSettings):
     worker_threads: int = Field(default=8, ge=4, le=64)
     allow_private_urls: bool = False
     retention_days: int = Field(default=30, ge=1, le=3650)
+    trusted_proxies: CommaSeparated = Field(default_factory=list)
     sandbox_url: str = ""
+    sandbox_port: int = Field(default=0, ge=0, le=65535)
     sandbox_smtp_port: int = Field(default=0, ge=0, le=65535)
 
-    @field_validator("database_replica_urls", "allowed_hosts", "field_encryption_keys", mode="before")
+    @field_validator(
+        "database_replica_urls", "allowed_hosts", "field_encryption_keys", "trusted_proxies", mode="before"
+    )
     @classmethod
     def split_commas(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("data_dir")
+    @classmethod
+    def anchor(cls, value: Path) -> Path:
+        return BASE_DIR / value
 
     @field_validator("field_encryption_keys")
     @classmethod
@@ -66,6 +79,16 @@ class Environment(BaseSettings):
             except ValueError:
                 raise ValueError(f"key {number} is not a Fernet key (32 bytes, url-safe base64)") from None
         return keys
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def check_networks(cls, networks: list[str]) -> list[str]:
+        for network in networks:
+            try:
+                ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError(f"“{network}” is neither an IP address nor a network such as 10.0.0.0/8") from None
+        return networks
 
     @field_validator("database_url")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "monitoring.middleware.RequestContextMiddleware",
+    "monitoring.middleware.ProbeMiddleware",
+    "notify.api.problems.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -120,7 +124,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
+        "DIRS": [BASE_DIR / "admin_portal" / "templates"],  # before django-unfold's, some of which it overrides
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -204,6 +208,8 @@ NOTIFY = {
     "MAX_PARAMS_BYTES": 64 * 1024,
     "MAX_SCHEDULE": timedelta(days=90),
     "IDEMPOTENCY_TTL": timedelta(hours=24),
+    # Whose X-Forwarded-For is believed: addresses or networks of our own proxies.
+    "TRUSTED_PROXIES": ENV.trusted_proxies,
     # How long a message is worth sending when its sender does not say.
     "DEFAULT_TTL": {"critical": timedelta(hours=4), "normal": timedelta(hours=24), "bulk": timedelta(hours=72)},
     "RETENTION_DAYS": ENV.retention_days,
@@ -231,6 +237,7 @@ WORKER_THREADS = ENV.worker_threads
 
 # --- watching --------------------------------------------------------------------------------------------------------
 
+VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 SENTRY_DSN = ENV.sentry_dsn
 SENTRY_ENVIRONMENT = ENV.sentry_environment
 METRICS_DIR = DATA_DIR / "run" / "metrics"
@@ -238,3 +245,43 @@ METRICS_TOKEN = ENV.metrics_token
 LOG_FORMAT = ENV.log_format
 LOG_LEVEL = ENV.log_level
 LOGGING_CONFIG = None  # monitoring.logs configures it
+
+# --- the admin's looks -----------------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "Goutong 沟通",
+    "SITE_HEADER": "Goutong 沟通",
+    "SITE_SUBHEADER": _("Notifications that arrive"),
+    "SITE_SYMBOL": "forum",
+    "SITE_URL": "/api/docs/",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": "admin_portal.navigation.favicon"},
+    ],
+    "SHOW_LANGUAGES": True,
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "ENVIRONMENT": "admin_portal.navigation.environment",
+    "DASHBOARD_CALLBACK": "admin_portal.dashboard.extend_context",
+    "STYLES": ["admin_portal.navigation.stylesheet"],
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(98.4% .014 180.7)",
+            "100": "oklch(95.3% .051 180.8)",
+            "200": "oklch(91% .096 180.4)",
+            "300": "oklch(85.5% .138 181.1)",
+            "400": "oklch(77.7% .152 181.9)",
+            "500": "oklch(66% .128 184)",
+            "600": "oklch(53.5% .105 185.5)",
+            "700": "oklch(47% .09 186.4)",
+            "800": "oklch(41% .073 188.2)",
+            "900": "oklch(36.5% .059 188.4)",
+            "950": "oklch(27.7% .046 192.5)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": "admin_portal.navigation.sidebar",
+    },
+}

@@ -1,17 +1,30 @@
-"""What a running stack leaves under DATA_DIR so that other processes find it: addresses and generated secrets.
+"""What a running stack leaves under DATA_DIR so that other processes find it: addresses, secrets, a lock, its sockets.
 
 Kept apart from ``embedded`` because settings read it, and settings must not start anything.
 """
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+#: The kernel takes 107 bytes of a socket's path; the longest name we put in the folder is PostgreSQL's lock file,
+#: and supervisord binds a temporary name with its process id behind.
+_LONGEST_SOCKET_FOLDER = 107 - len("/control.sock.4194304")
 
-def _read(path: Path) -> dict[str, str]:
+
+class AlreadyRunningError(Exception):
+    """Another process holds this DATA_DIR's stack."""
+
+
+def read_private(path: Path) -> dict[str, str]:
+    """What ``write_private`` wrote; empty when there is no such file."""
     try:
         data = json.loads(path.read_text())
     except FileNotFoundError:
@@ -35,21 +48,80 @@ def addresses_path(data_dir: Path) -> Path:
 
 
 def read_addresses(data_dir: Path) -> dict[str, str]:
-    """``database_url``, ``redis_url`` and what else the stack in ``data_dir`` published; empty when there is none."""
-    return _read(addresses_path(data_dir))
+    """``database_url``, ``redis_url``, ``web_url``, ``flower_url``, ``sandbox_url``: those that the stack running in
+    ``data_dir`` published; empty when there is none."""
+    return read_private(addresses_path(data_dir))
 
 
 def load_or_create_secrets(data_dir: Path, create: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """The secrets kept in ``data_dir``, made by ``create`` the first time. Safe when several processes start at once:
-    the first to link its file wins, and the others read it."""
+    """The secrets kept in ``data_dir``; what ``create`` names and is not there yet is added and kept from then on.
+    Safe when several processes start at once."""
     path = data_dir / "secrets.json"
-    if not path.exists():
-        draft = path.with_name(f"secrets.{os.getpid()}.draft")
-        write_private(draft, create())
+    made = create()
+    kept = read_private(path)
+    if made.keys() <= kept.keys():
+        return kept
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with _locked(path.with_name("secrets.lock")):
+        kept = {**made, **read_private(path)}
+        write_private(path, kept)
+    return kept
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def lock_path(data_dir: Path) -> Path:
+    """The file whose lock says that a stack runs in ``data_dir``."""
+    return data_dir / "run" / "lock"
+
+
+@contextmanager
+def held(data_dir: Path) -> Iterator[None]:
+    """Holds ``data_dir`` for one stack. The kernel lets go when the process dies, so there is no stale lock.
+
+    Raises:
+        AlreadyRunningError: its message names the process that holds it.
+    """
+    path = lock_path(data_dir)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
         try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return _read(path)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunningError(
+                f"a stack is already running in {data_dir} (process {holder(data_dir) or 'unknown'})"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def holder(data_dir: Path) -> int | None:
+    """The process that runs the stack of ``data_dir``; None when nobody does."""
+    try:
+        with lock_path(data_dir).open("r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read() or 0) or None
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def socket_folder(data_dir: Path) -> Path:
+    """A private folder for unix sockets: under ``data_dir``, or elsewhere when that path is too long for the kernel."""
+    folder = data_dir / "run"
+    if len(os.fsencode(folder / "pg")) > _LONGEST_SOCKET_FOLDER:
+        name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
+        folder = Path(tempfile.gettempdir()) / f"goutong-{os.geteuid()}-{name}"
+    folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    if folder.stat().st_uid != os.geteuid():
+        raise PermissionError(f"{folder} belongs to somebody else")
+    return folder

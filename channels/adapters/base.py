@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from channels.errors import ConfigurationError, ProviderError
 from channels.types import CallbackRequest, DeliveryEvent, OutboundMessage, SendReceipt
+
+#: More calls at once than this no provider gets (``Provider.max_concurrency`` is validated against the same).
+MAX_CONCURRENCY: Final = 256
 
 Answer = tuple[OutboundMessage, SendReceipt | ProviderError]
 
@@ -40,12 +43,15 @@ class Adapter(ABC):
     the ProviderError tree: anything else is a defect in the adapter, and the gateway treats it as one.
     """
 
-    #: How many messages one call of ``send_batch`` should get, where handing over many at once is cheaper.
-    batch_size: ClassVar[int] = 1
+    #: How many messages one call of ``send_batch`` should get, where handing over many at once is cheaper. Read it from
+    #: the instance: a configuration may change it.
+    batch_size: int = 1
     config_schema: ClassVar[type[AdapterConfig]] = AdapterConfig
 
-    def __init__(self, *, provider: str, config: dict[str, Any]) -> None:
+    def __init__(self, *, provider: str, config: dict[str, Any], concurrency: int = MAX_CONCURRENCY) -> None:
+        """``concurrency``: how many calls there may be at once, and so how many connections are worth keeping."""
         self.provider = provider
+        self.concurrency = concurrency
         self.setup(config)
 
     @abstractmethod

@@ -72,6 +72,7 @@ class Delivery(models.Model):
     lease_until = models.DateTimeField(_("leased until"), null=True)
     attempts = models.SmallIntegerField(_("attempts"), default=0)
     waits = models.SmallIntegerField(_("waits without an attempt"), default=0)
+    replays = models.SmallIntegerField(_("replays"), default=0)
     provider = models.CharField(_("provider"), max_length=64, blank=True, default="")
     provider_message_id = models.CharField(_("provider's id"), max_length=255, blank=True, default="")
     error_code = models.CharField(_("error"), max_length=64, blank=True, default="")
@@ -90,9 +91,7 @@ class Delivery(models.Model):
                 name="notify_delivery_due",
                 condition=models.Q(status__in=("queued", "scheduled")),
             ),
-            models.Index(
-                fields=("lease_until",), name="notify_delivery_lease", condition=models.Q(status="sending")
-            ),
+            models.Index(fields=("lease_until",), name="notify_delivery_lease", condition=models.Q(status="sending")),
             models.Index(
                 fields=("batch_id",), name="notify_delivery_batch", condition=models.Q(batch_id__isnull=False)
             ),

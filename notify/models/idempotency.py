@@ -20,9 +20,7 @@ class IdempotencyRecord(models.Model):
     class Meta:
         verbose_name = _("idempotency record")
         verbose_name_plural = _("idempotency records")
-        constraints = (
-            models.UniqueConstraint(fields=("application_id", "key_hash"), name="notify_idempotency_key"),
-        )
+        constraints = (models.UniqueConstraint(fields=("application_id", "key_hash"), name="notify_idempotency_key"),)
         indexes = (models.Index(fields=("created_at",), name="notify_idempotency_age"),)
 
     def __str__(self) -> str:

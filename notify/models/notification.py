@@ -70,12 +70,8 @@ class Notification(models.Model):
         verbose_name_plural = _("notifications")
         indexes = (
             models.Index(fields=("application", "-id"), name="notify_notification_app"),
-            models.Index(
-                fields=("batch",), name="notify_notification_batch", condition=models.Q(batch__isnull=False)
-            ),
-            models.Index(
-                fields=("application", "ref"), name="notify_notification_ref", condition=~models.Q(ref="")
-            ),
+            models.Index(fields=("batch",), name="notify_notification_batch", condition=models.Q(batch__isnull=False)),
+            models.Index(fields=("application", "ref"), name="notify_notification_ref", condition=~models.Q(ref="")),
         )
 
     def __str__(self) -> str:

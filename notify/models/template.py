@@ -41,9 +41,7 @@ class Template(models.Model):
         verbose_name = _("template")
         verbose_name_plural = _("templates")
         constraints = (
-            models.UniqueConstraint(
-                fields=("application", "key"), name="notify_template_key", nulls_distinct=False
-            ),
+            models.UniqueConstraint(fields=("application", "key"), name="notify_template_key", nulls_distinct=False),
         )
 
     def __str__(self) -> str:

@@ -1,0 +1,91 @@
+"""The frame around every page: sidebar, environment label, style sheet. django-unfold calls these by name (UNFOLD)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as translate
+from django.utils.translation import gettext_lazy as _
+
+Text = str | Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the sidebar. ``permission`` is what it takes to see it; none: being staff."""
+
+    title: Text
+    icon: str
+    url_name: str
+    permission: str = ""
+
+
+GROUPS: tuple[tuple[Text, tuple[Page, ...]], ...] = (
+    ("", (Page(_("Overview"), "monitoring", "admin:index"),)),
+    (
+        _("Messages"),
+        (
+            Page(_("Notifications"), "send", "admin:notify_notification_changelist", "notify.view_notification"),
+            Page(_("Batches"), "stacks", "admin:notify_batch_changelist", "notify.view_batch"),
+            Page(_("Dead letters"), "report", "admin:notify_deadletter_changelist", "notify.view_deadletter"),
+            Page(_("Templates"), "article", "admin:notify_template_changelist", "notify.view_template"),
+        ),
+    ),
+    (
+        _("Ways out"),
+        (
+            Page(_("Channels"), "alt_route", "admin:channels_channel_changelist", "channels.view_channel"),
+            Page(_("Providers"), "cell_tower", "admin:channels_provider_changelist", "channels.view_provider"),
+            Page(_("Policies"), "rule", "admin:channels_policy_changelist", "channels.view_policy"),
+        ),
+    ),
+    (
+        _("Access"),
+        (
+            Page(_("Applications"), "apps", "admin:notify_application_changelist", "notify.view_application"),
+            Page(_("API keys"), "key", "admin:notify_apikey_changelist", "notify.view_apikey"),
+            Page(_("Users"), "person", "admin:auth_user_changelist", "auth.view_user"),
+            Page(_("Groups"), "group", "admin:auth_group_changelist", "auth.view_group"),
+        ),
+    ),
+)
+
+
+def _allows(permission: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: not permission or request.user.has_perm(permission)
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """The groups of the sidebar that hold a page this person may see."""
+    groups = []
+    for title, pages in GROUPS:
+        items = [
+            {"title": page.title, "icon": page.icon, "link": reverse(page.url_name)}
+            for page in pages
+            if _allows(page.permission)(request)
+        ]
+        if items:
+            groups.append({"title": title, "separator": bool(title), "items": items})
+    return groups
+
+
+def environment(request: HttpRequest) -> list[str] | None:
+    """The label at the top of every page: people must see that what they look at is not production."""
+    return [translate("Demo"), "info"] if settings.DEMO else None
+
+
+def stylesheet(request: HttpRequest) -> str:
+    """The little that django-unfold's own style sheet lacks."""
+    return static("admin_portal/portal.css")
+
+
+def favicon(request: HttpRequest) -> str:
+    """The icon of the browser's tab."""
+    return static("admin_portal/favicon.svg")

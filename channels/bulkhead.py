@@ -1,0 +1,75 @@
+"""A bulkhead a provider: its own threads, so that one that hangs takes nobody else's, and places kept free in them for
+what is urgent, so that bulk which hangs does not take those of critical messages either."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Final
+
+from channels.names import PRIORITIES
+
+Work = Callable[[], None]
+
+#: How much of a provider's concurrency a priority may use at most.
+CEILINGS: Final = {"critical": 1.0, "normal": 0.85, "bulk": 0.6}
+
+
+class Bulkhead:
+    """Runs work with at most ``size`` threads, the most urgent first, each priority up to its ceiling."""
+
+    def __init__(self, *, name: str, size: int) -> None:
+        self.size = size
+        self._limits = {priority: max(1, int(size * share)) for priority, share in CEILINGS.items()}
+        self._waiting: dict[str, deque[Work]] = {priority: deque() for priority in PRIORITIES}
+        self._running = dict.fromkeys(PRIORITIES, 0)
+        self._then: Work | None = None
+        self._lock = Lock()
+        self._pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix=f"provider-{name}")
+
+    def submit(self, priority: str, work: Work) -> None:
+        """Runs ``work``, which must not raise, when a place for its priority is free."""
+        with self._lock:
+            self._waiting[priority].append(work)
+            self._start()
+
+    def withdraw(self, priority: str, keep: Callable[[Work], bool]) -> list[Work]:
+        """Takes back what waits and is not to be kept."""
+        with self._lock:
+            waiting = self._waiting[priority]
+            withdrawn = [work for work in waiting if not keep(work)]
+            self._waiting[priority] = deque(work for work in waiting if keep(work))
+        return withdrawn
+
+    def close(self, *, then: Work) -> None:
+        """Lets what was submitted finish, and then ends the threads and does ``then``. Does not wait."""
+        with self._lock:
+            self._then = then
+            self._end_if_idle()
+
+    def _start(self) -> None:
+        for priority in PRIORITIES:
+            waiting = self._waiting[priority]
+            while waiting and self._running[priority] < self._limits[priority] and self._free():
+                self._running[priority] += 1
+                self._pool.submit(self._run, priority, waiting.popleft())
+
+    def _free(self) -> bool:
+        return sum(self._running.values()) < self.size
+
+    def _run(self, priority: str, work: Work) -> None:
+        try:
+            work()
+        finally:
+            with self._lock:
+                self._running[priority] -= 1
+                self._start()
+                self._end_if_idle()
+
+    def _end_if_idle(self) -> None:
+        if self._then is not None and not any(self._waiting.values()) and not any(self._running.values()):
+            then, self._then = self._then, None
+            self._pool.submit(then)
+            self._pool.shutdown(wait=False)

@@ -1,0 +1,156 @@
+"""Who can carry a channel's messages, as of now: frozen snapshots of the configuration, read at most once a second.
+
+When the database does not answer, the last snapshot stands: sending goes on with what was known.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from types import MappingProxyType
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+
+from channels.encryption import DecryptionFailed
+from channels.models import Channel, Provider
+
+logger = logging.getLogger(__name__)
+
+#: Providers that need no configuration: test keys only ever reach the sandbox, and status callbacks are signed with
+#: their application's secret.
+TEST_PROVIDER: Final = "sandbox"
+CALLBACK_PROVIDER: Final = "callbacks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSpec:
+    """A provider's configuration. ``fingerprint`` changes whenever anything in it does."""
+
+    name: str
+    channel: str
+    adapter: str
+    weight: int = 100
+    rate_limit: str = ""
+    max_concurrency: int = 16
+    timeout_s: float = 10.0
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSpec:
+    """A channel's standing orders and its enabled providers."""
+
+    name: str
+    hold_unknown: bool = False
+    step_deadline_s: int = 60
+    fallback: tuple[str, ...] = ()
+    providers: tuple[ProviderSpec, ...] = ()
+
+
+_BUILT_IN: Final[dict[str, ProviderSpec]] = {
+    TEST_PROVIDER: ProviderSpec(
+        name=TEST_PROVIDER, channel="", adapter="sandbox", config={"receipts": "instant"}, fingerprint="built-in"
+    ),
+    CALLBACK_PROVIDER: ProviderSpec(
+        name=CALLBACK_PROVIDER, channel="webhook", adapter="webhook", max_concurrency=16, fingerprint="built-in"
+    ),
+}
+
+
+def built_in(name: str) -> ProviderSpec:
+    """The provider ``name`` of those that need no configuration."""
+    return _BUILT_IN[name]
+
+
+class _Cache:
+    lock = Lock()
+    channels: Mapping[str, ChannelSpec] = MappingProxyType({})
+    read_at = float("-inf")
+    configs: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType({})
+
+
+def forget() -> None:
+    """Makes the next look-up read the database."""
+    _Cache.read_at = float("-inf")
+
+
+def channel(name: str) -> ChannelSpec:
+    """The channel ``name`` as configured not more than ``CONFIG_MAX_AGE_S`` ago; with no row, the defaults."""
+    if time.monotonic() - _Cache.read_at >= settings.CHANNELS["CONFIG_MAX_AGE_S"]:
+        _refresh()
+    return _Cache.channels.get(name) or ChannelSpec(name=name)
+
+
+def _refresh() -> None:
+    with _Cache.lock:
+        if time.monotonic() - _Cache.read_at < settings.CHANNELS["CONFIG_MAX_AGE_S"]:
+            return  # another thread was first
+        try:
+            _Cache.channels = _read()
+        except (DatabaseError, InterfaceError) as error:
+            if not _Cache.channels:
+                raise
+            logger.warning("provider configuration can't be read, the last known stands: %s", type(error).__name__)
+        _Cache.read_at = time.monotonic()
+
+
+def _read() -> Mapping[str, ChannelSpec]:
+    providers: dict[str, list[ProviderSpec]] = {}
+    # Not through the model: decrypting costs more than the query, and hardly ever anything has changed.
+    rows = (
+        Provider.objects.filter(enabled=True)
+        .order_by("name")
+        .values_list("name", "channel", "adapter", "weight", "rate_limit", "max_concurrency", "timeout_s", "updated_at")
+    )
+    for name, channel_name, adapter, weight, rate_limit, max_concurrency, timeout_s, updated_at in rows:
+        fingerprint = f"{updated_at.isoformat()}/{adapter}/{channel_name}"
+        try:
+            config = _config(name, fingerprint)
+        except DecryptionFailed:
+            logger.error("provider %s is left out: its configuration can't be decrypted", name)  # noqa: TRY400
+            continue
+        spec = ProviderSpec(
+            name=name,
+            channel=channel_name,
+            adapter=adapter,
+            weight=weight,
+            rate_limit=rate_limit,
+            max_concurrency=max_concurrency,
+            timeout_s=timeout_s,
+            config=config,
+            fingerprint=fingerprint,
+        )
+        providers.setdefault(channel_name, []).append(spec)
+    rows_by_name = {row.name: row for row in Channel.objects.all()}
+    return MappingProxyType(
+        {
+            name: _channel_spec(name, rows_by_name.get(name), tuple(providers.get(name, ())))
+            for name in {*providers, *rows_by_name}
+        }
+    )
+
+
+def _config(name: str, fingerprint: str) -> Mapping[str, Any]:
+    known, config = _Cache.configs.get(name, ("", {}))
+    if known != fingerprint:
+        config = Provider.objects.values_list("config", flat=True).get(name=name) or {}
+        _Cache.configs = MappingProxyType({**_Cache.configs, name: (fingerprint, config)})
+    return config
+
+
+def _channel_spec(name: str, row: Channel | None, providers: tuple[ProviderSpec, ...]) -> ChannelSpec:
+    if row is None:
+        return ChannelSpec(name=name, providers=providers)
+    return ChannelSpec(
+        name=name,
+        hold_unknown=row.outcome_unknown == "hold",
+        step_deadline_s=row.step_deadline_s,
+        fallback=tuple(row.fallback),
+        providers=providers,
+    )

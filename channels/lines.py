@@ -1,0 +1,145 @@
+"""The lines of this process to its providers, and how a batch goes over one of them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Lock
+
+from channels import registry
+from channels.adapters.base import Adapter
+from channels.bulkhead import Bulkhead
+from channels.directory import ProviderSpec
+from channels.errors import ConfigurationError, LeaseLost, Misconfigured, OutcomeUnknown, ProviderError
+from channels.routing import Candidate
+from channels.types import OutboundMessage, ProviderTry, SendReceipt
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Journey:
+    """One message in one attempt: where it may still go and what it has seen."""
+
+    message: OutboundMessage
+    candidates: deque[Candidate]
+    tries: list[ProviderTry] = field(default_factory=list)
+    waits_until: float = 0.0
+
+
+class Line:
+    """A provider's line: its adapter behind its bulkhead."""
+
+    def __init__(self, spec: ProviderSpec, adapter: Adapter) -> None:
+        self.spec = spec
+        self.adapter = adapter
+        self.bulkhead = Bulkhead(name=spec.name, size=spec.max_concurrency)
+
+    def close(self) -> None:
+        """Ends the line once what is on it has come through."""
+        self.bulkhead.close(then=self.adapter.close)
+
+
+class Lines:
+    """The lines of this process, opened on first use and replaced when their provider's configuration changes."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, Line] = {}
+        self._lock = Lock()
+
+    def line(self, spec: ProviderSpec) -> Line:
+        """The line to ``spec``. Raises Misconfigured when its adapter does not accept the configuration."""
+        line = self._lines.get(spec.name)
+        if line is not None and line.spec.fingerprint == spec.fingerprint:
+            return line
+        with self._lock:
+            line = self._lines.get(spec.name)
+            if line is None or line.spec.fingerprint != spec.fingerprint:
+                try:
+                    adapter = registry.build(adapter=spec.adapter, provider=spec.name, config=dict(spec.config))
+                except ConfigurationError as error:
+                    raise Misconfigured(f"provider {spec.name}: {error}") from error
+                old, line = line, Line(spec, adapter)
+                self._lines[spec.name] = line
+                if old is not None:
+                    old.close()
+        return line
+
+    def all(self) -> list[Line]:
+        """The lines that are open."""
+        return list(self._lines.values())
+
+
+Answered = Callable[[Journey, Candidate, ProviderTry], None]
+
+
+class Handover:
+    """One call of an adapter, run in one of its provider's places."""
+
+    def __init__(
+        self,
+        *,
+        owner: object,
+        line: Line,
+        pairs: list[tuple[Journey, Candidate]],
+        answer: Answered,
+        valid_until: Callable[[], float],
+    ) -> None:
+        self.owner = owner
+        self._answered = answer
+        self._valid_until = valid_until
+        self._line = line
+        self._pairs = {journey.message.id: (journey, candidate) for journey, candidate in pairs}
+
+    @property
+    def journeys(self) -> list[Journey]:
+        """The messages on board."""
+        return [journey for journey, _candidate in self._pairs.values()]
+
+    def __call__(self) -> None:
+        spec, left = self._line.spec, dict(self._pairs)
+        started_at, began = datetime.now(UTC), time.monotonic()
+        try:
+            if began > self._valid_until():
+                raise LeaseLost
+            messages = [journey.message for journey, _candidate in left.values()]
+            for message, answer in self._line.adapter.send_batch(messages, timeout=self._timeout(messages)):
+                now = time.monotonic()
+                self._answer(left.pop(message.id), spec, answer, started_at, (now - began) * 1000)
+                started_at, began = datetime.now(UTC), now
+            failure: ProviderError = OutcomeUnknown(f"{spec.name}: the adapter gave no answer")
+        except ProviderError as error:
+            failure = error
+        except Exception:  # noqa: BLE001  (the edge to adapters' code: a defect there must not lose a message)
+            logger.exception("adapter %s raised what it must not", spec.adapter, extra={"provider": spec.name})
+            failure = OutcomeUnknown(f"{spec.name}: defect in the adapter {spec.adapter}")
+        for pair in left.values():
+            self._answer(pair, spec, failure, started_at, (time.monotonic() - began) * 1000)
+
+    def _timeout(self, messages: Sequence[OutboundMessage]) -> float:
+        left = (min(message.deadline for message in messages) - datetime.now(UTC)).total_seconds()
+        return max(0.05, min(self._line.spec.timeout_s, left))
+
+    def _answer(
+        self,
+        pair: tuple[Journey, Candidate],
+        spec: ProviderSpec,
+        answer: SendReceipt | ProviderError,
+        started_at: datetime,
+        latency_ms: float,
+    ) -> None:
+        journey, candidate = pair
+        failed = isinstance(answer, ProviderError)
+        attempt = ProviderTry(
+            provider=spec.name,
+            started_at=started_at,
+            latency_ms=latency_ms,
+            receipt=None if failed else answer,
+            error=answer if failed else None,
+            reason=candidate.reason,
+        )
+        self._answered(journey, candidate, attempt)

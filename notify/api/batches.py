@@ -1,0 +1,72 @@
+"""Batches: how far they are, and cancelling what is left of them."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.urls import path
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from notify import lanes, queries
+from notify.api import examples, presentation
+from notify.api.base import ApiView
+from notify.api.describing import answers, identifier
+from notify.api.idempotency import IdempotentPost
+from notify.api.reads import Nothing, actor
+from notify.api.shapes import BatchShape
+from notify.errors import Conflict
+from notify.models import Batch
+
+
+class BatchDetail(ApiView):
+    """``batches/{id}``"""
+
+    @extend_schema(
+        operation_id="get_batch",
+        summary="Get a batch",
+        description="How many of a batch's deliveries are in each state. `complete` only when none is in flight; what "
+        "went wrong by then is counted apart, in `failures`.",
+        tags=["Batches"],
+        parameters=[identifier("batch_id", "The batch.")],
+        responses=answers(BatchShape, 404),
+        examples=[OpenApiExample("Under way", value=examples.BATCH, response_only=True)],
+    )
+    def get(self, request: Request, batch_id: str) -> Response:
+        """One batch."""
+        found = queries.find_batch(application=self.application, batch_id=batch_id)
+        return Response(presentation.batch(found, queries.batch_counts(found)))
+
+
+class BatchCancel(IdempotentPost, ApiView):
+    """``batches/{id}/cancel``"""
+
+    @extend_schema(
+        operation_id="cancel_batch",
+        summary="Cancel a batch",
+        description="Cancels the deliveries of a batch that were not yet handed to a provider; those that were go on. "
+        "`409 conflict` when nothing is left to cancel.",
+        tags=["Batches"],
+        parameters=[identifier("batch_id", "The batch.")],
+        request=None,
+        responses=answers(BatchShape, 404, 409, 422),
+        examples=[OpenApiExample("Cancelled while under way", value=examples.BATCH, response_only=True)],
+    )
+    def post(self, request: Request, batch_id: str) -> Response:
+        """Cancels what is left of it."""
+        self.read(Nothing)
+        found = queries.find_batch(application=self.application, batch_id=batch_id)
+        now = timezone.now()
+        with transaction.atomic():
+            if not lanes.cancel(batch_id=found.id, actor=actor(self), now=now):
+                raise Conflict("Nothing of this batch is left to cancel.")
+            if Batch.objects.filter(pk=found.pk, cancelled_at=None).update(cancelled_at=now):
+                found.cancelled_at = now
+        return Response(presentation.batch(found, queries.batch_counts(found)))
+
+
+urlpatterns = [
+    path("batches/<str:batch_id>", BatchDetail.as_view()),
+    path("batches/<str:batch_id>/cancel", BatchCancel.as_view()),
+]

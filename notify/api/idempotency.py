@@ -1,0 +1,172 @@
+"""The same question gets the same answer: ``Idempotency-Key`` on every POST.
+
+The answer is stored in the transaction that does the work. So a crash leaves either both or neither, and there is no
+marker of work in progress that could outlive its worker: a lock that ends with the transaction says that a twin is in
+flight.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
+
+import orjson
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from notify.api.parsers import read_body
+from notify.api.renderers import encode
+from notify.errors import FieldError, IdempotencyKeyInFlight, IdempotencyKeyReused, InvalidRequest
+from notify.models import ApiKey, Application, IdempotencyRecord
+
+_VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_PURGE_CHUNK: Final = 10_000
+
+Parameters = ParamSpec("Parameters")
+View = TypeVar("View")
+PostMethod = Callable[Concatenate[View, Request, Parameters], Response]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a view answers. Only ``status`` and ``body`` are kept for a replay: headers belong to the moment."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it is worth remembering."""
+        return 200 <= self.status < 300
+
+
+def start_fingerprint(request: Request) -> hashlib._Hash:
+    """The hash of method and path, to be fed the body as it is read: ``digest()`` is the fingerprint."""
+    return hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
+
+
+def request_fingerprint(request: Request) -> bytes:
+    """What makes two requests the same: method, path and body (which is read, and kept, if it was not before)."""
+    limit: int | None = getattr((request.parser_context or {}).get("view"), "max_body_bytes", None)
+    digest = start_fingerprint(request)
+    digest.update(read_body(request, limit=limit))
+    return digest.digest()
+
+
+def read_key(request: Request) -> str | None:
+    """The Idempotency-Key, None without one. Raises InvalidRequest unless it is 1 to 255 visible ASCII characters."""
+    key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if key is None:
+        return None
+    if not _VISIBLE_ASCII.fullmatch(key):
+        detail = "Write 1 to 255 visible ASCII characters, such as a UUID."
+        raise InvalidRequest(detail, errors=[FieldError("Idempotency-Key", "wrong_format", detail)])
+    return key
+
+
+def _to_response(answer: Answer) -> Response:
+    return Response(answer.body, status=answer.status, headers=dict(answer.headers))
+
+
+def _replay(record: IdempotencyRecord) -> Response:
+    stored = orjson.Fragment(cast(str, record.body))
+    return Response(stored, status=record.status_code, headers={"Idempotent-Replayed": "true"})
+
+
+def _lock(application: Application, key_hash: str) -> bool:
+    digest = hashlib.sha256(f"idempotency:{application.pk}:{key_hash}".encode()).digest()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [int.from_bytes(digest[:8], signed=True)])
+        return bool(cursor.fetchone()[0])
+
+
+def _remember(*, record: IdempotencyRecord | None, fresh: IdempotencyRecord) -> None:
+    # JSON inside a JSON string: jsonb would reorder the members, and a replay is the first answer, byte for byte.
+    if record is not None:
+        fresh.pk = record.pk
+        fresh.save(force_update=True)
+    else:
+        fresh.save(force_insert=True)
+
+
+def run_idempotently(
+    *, request: Request, application: Application, fingerprint: bytes, work: Callable[[], Answer]
+) -> Response:
+    """Answers with ``work()``, or, when the request's Idempotency-Key was used before, with the answer of then.
+
+    With a key, ``work`` runs inside a transaction that also stores a successful answer; what it raises undoes both.
+    Without one it just runs. Raises IdempotencyKeyReused when the key came with another ``fingerprint``, and
+    IdempotencyKeyInFlight while a twin is at work.
+    """
+    key = read_key(request)
+    if key is None:
+        return _to_response(work())
+    key_hash = hashlib.sha256(key.encode()).hexdigest()
+    request_hash = fingerprint.hex()
+    with transaction.atomic():
+        if not _lock(application, key_hash):
+            raise IdempotencyKeyInFlight(retry_after=1.0)
+        now = timezone.now()
+        record = IdempotencyRecord.objects.filter(application_id=application.pk, key_hash=key_hash).first()
+        if record is not None and record.created_at > now - settings.NOTIFY["IDEMPOTENCY_TTL"]:
+            if record.request_hash != request_hash:
+                raise IdempotencyKeyReused
+            return _replay(record)
+        answer = work()
+        if answer.is_success:
+            fresh = IdempotencyRecord(
+                application_id=application.pk,
+                key_hash=key_hash,
+                request_hash=request_hash,
+                status_code=answer.status,
+                body=encode(answer.body).decode(),
+                created_at=now,
+            )
+            _remember(record=record, fresh=fresh)
+    return _to_response(answer)
+
+
+def idempotent(method: PostMethod[View, Parameters]) -> PostMethod[View, Parameters]:
+    """Makes a view's ``post`` idempotent. The application is the key's."""
+
+    @functools.wraps(method)
+    def post(view: View, request: Request, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Response:
+        def work() -> Answer:
+            response = method(view, request, *args, **kwargs)
+            return Answer(status=response.status_code, body=response.data, headers=dict(response.headers))
+
+        if read_key(request) is None:
+            return method(view, request, *args, **kwargs)
+        application = cast(ApiKey, request.auth).application
+        return run_idempotently(
+            request=request, application=application, fingerprint=request_fingerprint(request), work=work
+        )
+
+    return post
+
+
+class IdempotentPost:
+    """Mixed into a view, makes its ``post`` idempotent."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        method = cls.__dict__.get("post")
+        if method is not None:
+            cls.post = idempotent(method)  # type: ignore[attr-defined]
+
+
+def purge(*, now: datetime) -> int:
+    """Deletes the answers that are too old to be replayed, ten thousand at most; returns how many."""
+    old = IdempotencyRecord.objects.filter(created_at__lte=now - settings.NOTIFY["IDEMPOTENCY_TTL"])
+    doomed = list(old.order_by("created_at").values_list("pk", flat=True)[:_PURGE_CHUNK])
+    deleted, _by_model = IdempotencyRecord.objects.filter(pk__in=doomed).delete()
+    return deleted

@@ -1,0 +1,43 @@
+"""JSON out: orjson, times in UTC with a Z."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from django.utils.functional import Promise
+from rest_framework.renderers import BaseRenderer
+
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Promise):
+        return str(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} can't be written as JSON")
+
+
+def encode(data: Any) -> bytes:
+    """``data`` as JSON: dataclasses, UUIDs and times included."""
+    return orjson.dumps(data, default=_encode, option=_OPTIONS)
+
+
+class JsonRenderer(BaseRenderer):
+    """Writes ``application/json``."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+    render_style = "binary"
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """The body of an answer; nothing for an answer without one."""
+        return b"" if data is None else encode(data)

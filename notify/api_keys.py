@@ -1,0 +1,179 @@
+"""API keys: made once, shown once, recognised by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import logging
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    transaction,
+)
+
+from notify.errors import FieldError, InvalidRequest
+from notify.models import ApiKey, Application
+from notify.models.application import Scope
+
+logger = logging.getLogger(__name__)
+
+_RANDOM_BYTES: Final = 32
+_PREFIX_LENGTH: Final = 16
+_USE_IS_NOTED_EVERY: Final = timedelta(minutes=1)
+DEFAULT_SCOPES: Final = (Scope.SEND.value, Scope.READ.value)
+
+
+def _hash(plain: str) -> str:
+    # Slow hashes protect passwords, which people choose and machines can guess. These keys are 256 random bits: no
+    # guessing gets anywhere, whatever a guess costs, and a slow hash would only be paid on each of our own requests.
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def check_networks(networks: Sequence[str]) -> list[str]:
+    """Addresses and networks, normalised (``10.0.0.1/8`` -> ``10.0.0.0/8``). Raises ValueError for the first that is
+    neither."""
+    return [str(ipaddress.ip_network(network.strip(), strict=False)) for network in networks]
+
+
+def _check(*, scopes: Sequence[str], allowed_ips: Sequence[str]) -> list[str]:
+    unknown = sorted(set(scopes) - set(Scope.values))
+    if unknown or not scopes:
+        known = ", ".join(Scope.values)
+        raise InvalidRequest(errors=[FieldError("scopes", "not_allowed", f"Choose one or more of: {known}.")])
+    try:
+        return check_networks(allowed_ips)
+    except ValueError:
+        detail = "Write IP addresses or networks, such as 10.0.0.0/8."
+        raise InvalidRequest(errors=[FieldError("allowed_ips", "wrong_format", detail)]) from None
+
+
+def create(
+    *,
+    application: Application,
+    scopes: Sequence[str] = DEFAULT_SCOPES,
+    is_test: bool = False,
+    name: str = "",
+    expires_at: datetime | None = None,
+    allowed_ips: Sequence[str] = (),
+) -> tuple[ApiKey, str]:
+    """A new key and its plain text, which is not kept anywhere. Raises InvalidRequest for an unknown scope or a
+    network that is none."""
+    networks = _check(scopes=scopes, allowed_ips=allowed_ips)
+    while True:
+        plain = f"gt_{'test' if is_test else 'live'}_{secrets.token_urlsafe(_RANDOM_BYTES)}"
+        key = ApiKey(
+            application=application,
+            name=name,
+            prefix=plain[:_PREFIX_LENGTH],
+            hash=_hash(plain),
+            scopes=list(dict.fromkeys(scopes)),
+            is_test=is_test,
+            allowed_ips=networks,
+            expires_at=expires_at,
+        )
+        try:
+            with transaction.atomic():
+                key.save(force_insert=True)
+        except IntegrityError:
+            if not ApiKey.objects.filter(prefix=key.prefix).exists():
+                raise
+            continue  # the prefix, 48 random bits, is another key's
+        return key, plain
+
+
+def revoke(*, key: ApiKey, now: datetime) -> bool:
+    """Ends ``key`` at once and for good. False when it was revoked before."""
+    changed = ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now)
+    key.refresh_from_db(fields=["revoked_at"])
+    return bool(changed)
+
+
+# --- the hot path: one query, no ORM query building -------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _lookup() -> tuple[str, list[str], list[str]]:
+    """The SQL of the one query of authentication, as the ORM writes it, and the fields it selects. Kept, because
+    writing it costs more than running it. Callback secrets stay in the database: nobody needs them here."""
+    key_fields = [field.attname for field in ApiKey._meta.concrete_fields]
+    application_fields = [
+        field.attname for field in Application._meta.concrete_fields if field.attname != "signing_secret"
+    ]
+    columns = [*key_fields, *(f"application__{name}" for name in application_fields)]
+    query = ApiKey.objects.filter(prefix="?").values_list(*columns).query
+    sql, _parameters = query.sql_with_params()
+    return sql, key_fields, application_fields
+
+
+def _fetch(prefix: str) -> tuple[Any, ...] | None:
+    sql, _key_fields, _application_fields = _lookup()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [prefix])
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        return row
+
+
+def find(plain: str) -> ApiKey | None:
+    """The key whose plain text is ``plain``, with its application, whatever its state; None when there is none.
+
+    A connection that died since the last request (PostgreSQL was restarted) is replaced, once."""
+    prefix = plain[:_PREFIX_LENGTH]
+    try:
+        row = _fetch(prefix)
+    except (OperationalError, InterfaceError):
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        row = _fetch(prefix)
+    if row is None:
+        return None
+    _sql, key_fields, application_fields = _lookup()
+    split = len(key_fields)
+    key = ApiKey.from_db("default", key_fields, row[:split])
+    if not hmac.compare_digest(key.hash, _hash(plain)):
+        return None
+    key.application = Application.from_db("default", application_fields, row[split:])
+    return key
+
+
+def note_use(*, key: ApiKey, now: datetime) -> None:
+    """Remembers that ``key`` was used, at most once a minute. A database that can't be written to right now (a
+    replica, a change of leader) is no reason to refuse a request that may only read."""
+    if key.last_used_at is not None and now - key.last_used_at < _USE_IS_NOTED_EVERY:
+        return
+    try:
+        with transaction.atomic():
+            ApiKey.objects.filter(pk=key.pk).exclude(last_used_at__gt=now - _USE_IS_NOTED_EVERY).update(
+                last_used_at=now
+            )
+    except DatabaseError as error:
+        logger.warning("the use of a key could not be noted: %s", type(error).__name__)
+
+
+@lru_cache(maxsize=1024)
+def _networks(allowed: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(network, strict=False) for network in allowed)
+
+
+def allows_address(allowed: Sequence[str], address: str) -> bool:
+    """Whether ``address`` is in one of the networks of ``allowed``; an empty list allows every address."""
+    if not allowed:
+        return True
+    try:
+        parsed = ipaddress.ip_address(address)
+        networks = _networks(tuple(allowed))
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return any(parsed.version == network.version and parsed in network for network in networks)

@@ -1,0 +1,155 @@
+"""Dead letters: bury is done where a delivery ends (``notify.outcomes``); here a person replays or discards.
+
+Replay brings the same delivery back to its lane, with the attempts it had. A delivery that is alive can't be replayed
+again: the open dead letter is closed and the delivery brought back in one transaction, and both are checked there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from channels.names import split_lane
+from notify import lanes
+from notify.ids import new_id
+from notify.models import Application, DeadLetter
+from notify.models.dead_letter import DeadLetterState
+from notify.models.delivery import DeliveryStatus
+from notify.models.event import EventType
+from notify.rows import EventRow
+
+#: Rows of one transaction: locks stay short, however many are to be replayed.
+_PORTION: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetterFilter:
+    """Which open dead letters are meant; what is None says nothing."""
+
+    channel: str | None = None
+    reason: str | None = None
+    provider: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A dead letter left alone, and why: ``unknown``, ``already_replayed``, ``already_discarded`` or ``alive``."""
+
+    id: UUID
+    reason: str
+
+
+@dataclass(slots=True)
+class Resolution:
+    """What came of a replay or a discard."""
+
+    matched: int = 0
+    done: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def replay(
+    *,
+    actor: str,
+    now: datetime,
+    application: Application | None = None,
+    ids: Sequence[UUID] | None = None,
+    where: DeadLetterFilter | None = None,
+) -> Resolution:
+    """Brings dead letters back to their lanes: those of ``ids``, or all open ones that match ``where``, of
+    ``application`` or, without one, of all."""
+    return _resolve(DeadLetterState.REPLAYED, actor=actor, now=now, application=application, ids=ids, where=where)
+
+
+def discard(
+    *,
+    actor: str,
+    now: datetime,
+    application: Application | None = None,
+    ids: Sequence[UUID] | None = None,
+    where: DeadLetterFilter | None = None,
+) -> Resolution:
+    """Closes dead letters for good; their deliveries stay dead. Arguments as for ``replay``."""
+    return _resolve(DeadLetterState.DISCARDED, actor=actor, now=now, application=application, ids=ids, where=where)
+
+
+def _resolve(
+    state: DeadLetterState,
+    *,
+    actor: str,
+    now: datetime,
+    application: Application | None,
+    ids: Sequence[UUID] | None,
+    where: DeadLetterFilter | None,
+) -> Resolution:
+    resolution = Resolution()
+    wanted = list(dict.fromkeys(ids)) if ids is not None else _matching(application, where or DeadLetterFilter(), now)
+    for start in range(0, len(wanted), _PORTION):
+        portion = wanted[start : start + _PORTION]
+        with transaction.atomic():
+            _resolve_portion(state, portion, actor, now, application, resolution)
+    return resolution
+
+
+def _matching(application: Application | None, where: DeadLetterFilter, now: datetime) -> list[UUID]:
+    rows = DeadLetter.objects.filter(state=DeadLetterState.OPEN, created_at__lte=now)
+    criteria = {
+        "application": application,
+        "channel": where.channel,
+        "reason": where.reason,
+        "provider": where.provider,
+        "created_at__gte": where.created_after,
+        "created_at__lt": where.created_before,
+    }
+    rows = rows.filter(**{name: value for name, value in criteria.items() if value is not None})
+    return list(rows.order_by("id").values_list("id", flat=True))
+
+
+def _resolve_portion(
+    state: DeadLetterState,
+    portion: Sequence[UUID],
+    actor: str,
+    now: datetime,
+    application: Application | None,
+    resolution: Resolution,
+) -> None:
+    rows = DeadLetter.objects.select_for_update().filter(id__in=portion)
+    if application is not None:
+        rows = rows.filter(application=application)
+    found = {row.id: row for row in rows.order_by("id")}
+    opened = [row for row in found.values() if row.state == DeadLetterState.OPEN]
+    resolution.matched += len(found)
+    resolution.skipped += [Skipped(identifier, "unknown") for identifier in portion if identifier not in found]
+    resolution.skipped += [Skipped(row.id, f"already_{row.state}") for row in found.values() if row not in opened]
+    if state == DeadLetterState.REPLAYED:
+        alive = _bring_back(opened, now)
+        resolution.skipped += [Skipped(row.id, "alive") for row in opened if row.delivery_id not in alive]
+        opened = [row for row in opened if row.delivery_id in alive]
+    DeadLetter.objects.filter(id__in=[row.id for row in opened]).update(state=state, resolved_at=now, resolved_by=actor)
+    type_ = EventType.REPLAYED if state == DeadLetterState.REPLAYED else EventType.DISCARDED
+    events = [
+        EventRow(new_id(), row.notification_id, row.delivery_id, type_, channel=row.channel, actor=actor)
+        for row in opened
+    ]
+    lanes.insert("notify_event", EventRow._fields, events)
+    resolution.done += len(opened)
+
+
+def _bring_back(rows: Sequence[DeadLetter], now: datetime) -> set[UUID]:
+    """Requeues the deliveries of ``rows``, each with a new deadline by its priority; returns those that came back."""
+    by_priority: dict[str, list[UUID]] = {}
+    for row in rows:
+        by_priority.setdefault(split_lane(row.lane)[1], []).append(row.delivery_id)
+    back: set[UUID] = set()
+    for priority, ids in by_priority.items():
+        deadline = now + settings.NOTIFY["DEFAULT_TTL"][priority]
+        back |= lanes.requeue(ids=ids, from_statuses=[DeliveryStatus.DEAD], deadline=deadline, now=now)
+    return back

@@ -1,0 +1,101 @@
+"""The lifeboat's watch: once a second it sweeps, and takes the lanes with due work that nobody has moved for a while.
+
+Broker gone, workers gone, or a worker that lives and consumes nothing: from here they look the same, and the answer is
+the same. Lanes that are moving are left to their workers.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Final
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from channels.names import LANES
+from notify import dispatch, housekeeping, lanes, sweep, workers
+from notify.lanes import DueLane
+
+logger = logging.getLogger(__name__)
+
+PULSE: Final = "lifeboat"
+_WATCH_S: Final = 1.0
+_HOUSE_S: Final = 900.0
+#: Leaves the lane to its workers again as soon as they move.
+_TURN_S: Final = 5.0
+
+
+def stranded(due: Sequence[DueLane], *, now: datetime, after_s: float) -> list[str]:
+    """The lanes that wait for longer than ``after_s`` and were not seen moving in that time. Pure."""
+    limit = now - timedelta(seconds=after_s)
+    return [lane.lane for lane in due if lane.due_at < limit and (lane.seen_at is None or lane.seen_at < limit)]
+
+
+class Lifeboat:
+    """Its crew: at most one drain a lane, each in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._crew = ThreadPoolExecutor(max_workers=len(LANES), thread_name_prefix="lifeboat")
+        self._manned: set[str] = set()
+        self._lock = Lock()
+
+    def watch(self, *, now: datetime) -> list[str]:
+        """One look-out; returns the lanes it took."""
+        due = sweep.sweep(worker=workers.name(), now=now)
+        lanes.feel_pulse(lane=PULSE, worker=workers.name(), now=now)
+        taken = [lane for lane in stranded(due, now=now, after_s=settings.LANES["LIFEBOAT_AFTER_S"]) if self._man(lane)]
+        if taken:
+            logger.warning("lanes stranded, draining them here", extra={"lanes": taken})
+        return taken
+
+    def leave(self) -> None:
+        """Waits for the crew."""
+        self._crew.shutdown(wait=True)
+
+    def _man(self, lane: str) -> bool:
+        with self._lock:
+            if lane in self._manned:
+                return False
+            self._manned.add(lane)
+        self._crew.submit(self._row, lane)
+        return True
+
+    def _row(self, lane: str) -> None:
+        try:
+            handled = dispatch.drain(
+                lane=lane, worker=workers.name(), stopping=workers.stopping, limit_s=_TURN_S, feel_pulse=False
+            )
+            logger.info("lifeboat drained", extra={"lane": lane, "count": handled})
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("lifeboat: database away: %s", type(error).__name__)
+        except Exception:
+            logger.exception("lifeboat: drain failed", extra={"lane": lane})
+        finally:
+            connection.close()
+            with self._lock:
+                self._manned.discard(lane)
+
+
+def run() -> None:
+    """Watches until this process is asked to stop."""
+    boat = Lifeboat()
+    kept_house_at = float("-inf")
+    logger.info("lifeboat on watch")
+    while not workers.wait(_WATCH_S):
+        try:
+            boat.watch(now=timezone.now())
+            if time.monotonic() - kept_house_at > _HOUSE_S:
+                housekeeping.keep_house(now=timezone.now())
+                kept_house_at = time.monotonic()
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("lifeboat: database away: %s", type(error).__name__)
+            connection.close()
+        except Exception:
+            logger.exception("lifeboat: watch failed")
+    boat.leave()

@@ -1,0 +1,253 @@
+"""From what a provider said to what is written: pure decisions, one delivery at a time.
+
+A delivery ends, waits for another try, is held for a person, or hands over to the next channel of its route.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from channels.errors import OutcomeUnknown, ProviderError
+from channels.names import ADDRESS_FIELDS, lane_name
+from channels.types import ProviderTry, SendReceipt, SendResult
+from notify import callbacks, retry
+from notify.facts import Facts
+from notify.ids import new_id
+from notify.models.delivery import DeliveryKind, DeliveryStatus
+from notify.models.event import EventType
+from notify.models.notification import Route
+from notify.retry import RetryDecision, RetryPolicy, Verdict
+from notify.rows import AttemptRow, Claimed, DeadLetterRow, DeliveryRow, EventRow, Outcome
+
+_DETAIL_LIMIT: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the decisions below depend on besides the message."""
+
+    policy: RetryPolicy
+    step_deadline_s: Callable[[str], int]
+    worker: str
+    rng: random.Random = field(default_factory=random.Random)
+
+
+def settle(
+    *, claimed: Claimed, facts: Facts, result: SendResult, claimed_at: datetime, now: datetime, rules: Rules
+) -> Outcome:
+    """What to write after an attempt."""
+    if result.receipt is not None:
+        outcome = _sent(claimed, facts, result, result.receipt, now)
+    else:
+        outcome = fail(claimed=claimed, facts=facts, error=result.error or OutcomeUnknown(), now=now, rules=rules)
+        outcome = replace(outcome, provider=result.provider)
+        if outcome.dead_letter is not None:
+            outcome = replace(outcome, dead_letter=outcome.dead_letter._replace(provider=result.provider))
+    retry_at = outcome.due_at if outcome.status == DeliveryStatus.QUEUED else None
+    return replace(
+        outcome,
+        attempts=tuple(
+            _attempt(claimed, attempt, claimed_at, rules.worker, retry_at if attempt is result.tries[-1] else None)
+            for attempt in result.tries
+        ),
+    )
+
+
+def _sent(claimed: Claimed, facts: Facts, result: SendResult, receipt: SendReceipt, now: datetime) -> Outcome:
+    status = DeliveryStatus.DELIVERED if receipt.delivered else DeliveryStatus.SENT
+    outcome = Outcome(
+        id=claimed.id,
+        status=status,
+        used=1,
+        provider=result.provider,
+        provider_message_id=receipt.provider_message_id[:255],
+        sent_at=now,
+        delivered_at=now if receipt.delivered else None,
+        finished_at=now,
+    )
+    return _tell(claimed, facts, outcome, now)
+
+
+def fail(*, claimed: Claimed, facts: Facts, error: ProviderError, now: datetime, rules: Rules) -> Outcome:
+    """What to write when no provider took the message, or nobody knows whether one did."""
+    budget = rules.policy.max_attempts * (claimed.replays + 1)
+    has_next = _next_channel(claimed, facts) is not None
+    step_over = claimed.step_deadline if has_next and claimed.step_deadline is not None else claimed.deadline
+    decision = retry.decide(
+        error=error,
+        attempts=claimed.attempts,
+        waits=claimed.waits,
+        deadline=min(claimed.deadline, step_over),
+        now=now,
+        policy=replace(rules.policy, max_attempts=budget),
+        rng=rules.rng,
+    )
+    used = 1 if decision.uses_attempt and error.uses_attempt else 0
+    base = Outcome(
+        id=claimed.id,
+        status=DeliveryStatus.QUEUED,
+        used=used,
+        waited=1 - used,
+        error_code=decision.code[:64],
+        error_detail=decision.reason[:_DETAIL_LIMIT],
+    )
+    if decision.verdict is Verdict.RETRY:
+        return replace(base, due_at=decision.due_at)
+    if decision.verdict is Verdict.HOLD:
+        held = replace(base, status=DeliveryStatus.HELD, finished_at=now)
+        return _tell(claimed, facts, replace(held, events=(_event(claimed, EventType.HELD, decision.reason),)), now)
+    return end(claimed=claimed, facts=facts, base=base, decision=decision, now=now, rules=rules)
+
+
+def end(
+    *, claimed: Claimed, facts: Facts, base: Outcome, decision: RetryDecision, now: datetime, rules: Rules
+) -> Outcome:
+    """The end of a delivery: the next channel takes over where there is one, else it failed, or is buried."""
+    following = _next_channel(claimed, facts)
+    if following is not None and now < facts.expires_at:
+        reason = f"{claimed.channel} gave up ({decision.code}): {decision.reason}"[:_DETAIL_LIMIT]
+        switched = replace(
+            base,
+            status=DeliveryStatus.FAILED,
+            finished_at=now,
+            next_step=_step(claimed, facts, following, now, rules),
+            events=(_event(claimed, EventType.SWITCHED, f"{reason}; on to {following[1]}"),),
+        )
+        return _tell(claimed, facts, switched, now)
+    if decision.verdict is Verdict.FAIL:
+        return _tell(claimed, facts, replace(base, status=DeliveryStatus.FAILED, finished_at=now), now)
+    buried = replace(
+        base,
+        status=DeliveryStatus.DEAD,
+        finished_at=now,
+        dead_letter=_dead_letter(claimed, base, decision, now),
+        events=(_event(claimed, EventType.BURIED, decision.reason),),
+    )
+    return _tell(claimed, facts, buried, now)
+
+
+def overdue(*, claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> Outcome | None:
+    """What to write of a delivery whose time, or whose step's time, is over before it could be handed over; None when
+    there is time left. One that nobody ever tried has expired; one that was tried is buried, with its history."""
+    base = Outcome(id=claimed.id, status=DeliveryStatus.EXPIRED)
+    if now >= claimed.deadline:
+        detail = f"its deadline {claimed.deadline.isoformat()} passed after {claimed.attempts} attempts"
+        if claimed.attempts or claimed.replays:
+            bury = RetryDecision(verdict=Verdict.BURY, code="deadline", reason=detail)
+            base = replace(base, error_code="deadline", error_detail=detail)
+            return end(claimed=claimed, facts=facts, base=base, decision=bury, now=now, rules=rules)
+        event = _event(claimed, EventType.EXPIRED, detail)
+        expired = replace(base, error_code="expired", error_detail=detail, finished_at=now, events=(event,))
+        return _tell(claimed, facts, expired, now)
+    if claimed.step_deadline is not None and now >= claimed.step_deadline and _next_channel(claimed, facts) is not None:
+        detail = f"the time of this step was over at {claimed.step_deadline.isoformat()}"
+        base = replace(base, error_code="step_deadline", error_detail=detail)
+        bury = RetryDecision(verdict=Verdict.BURY, code="step_deadline", reason=detail)
+        return end(claimed=claimed, facts=facts, base=base, decision=bury, now=now, rules=rules)
+    return None
+
+
+def first_deliveries_due(*, starts_at: datetime, step_deadline_s: int, more_steps: bool) -> datetime | None:
+    """Until when the first step of a route *first* may try; None when there is no other step."""
+    return starts_at + timedelta(seconds=step_deadline_s) if more_steps else None
+
+
+def _next_channel(claimed: Claimed, facts: Facts) -> tuple[int, str] | None:
+    if facts.route != Route.FIRST or claimed.kind != DeliveryKind.MESSAGE:
+        return None
+    for step, channel in enumerate(facts.channels[claimed.step + 1 :], start=claimed.step + 1):
+        if facts.to.get(ADDRESS_FIELDS[channel]):
+            return step, channel
+    return None
+
+
+def _step(claimed: Claimed, facts: Facts, following: tuple[int, str], now: datetime, rules: Rules) -> DeliveryRow:
+    step, channel = following
+    after = replace(claimed, step=step, channel=channel)
+    return DeliveryRow(
+        id=new_id(),
+        notification_id=facts.id,
+        application_id=facts.application_id,
+        batch_id=facts.batch_id,
+        kind=DeliveryKind.MESSAGE,
+        channel=channel,
+        lane=lane_name(channel, facts.priority),
+        step=step,
+        address=facts.to[ADDRESS_FIELDS[channel]],
+        payload=None,
+        is_test=claimed.is_test,
+        status=DeliveryStatus.QUEUED,
+        due_at=now,
+        deadline=facts.expires_at,
+        step_deadline=first_deliveries_due(
+            starts_at=now,
+            step_deadline_s=rules.step_deadline_s(channel),
+            more_steps=_next_channel(after, facts) is not None,
+        ),
+        created_at=now,
+    )
+
+
+def _attempt(
+    claimed: Claimed, attempt: ProviderTry, claimed_at: datetime, worker: str, retry_at: datetime | None
+) -> AttemptRow:
+    receipt, error = attempt.receipt, attempt.error
+    return AttemptRow(
+        id=new_id(),
+        delivery_id=claimed.id,
+        notification_id=claimed.notification_id,
+        number=claimed.attempts + 1,
+        channel=claimed.channel,
+        provider=attempt.provider,
+        outcome=error.code if error is not None else "sent",
+        error_detail=error.detail[:_DETAIL_LIMIT] if error is not None else "",
+        reason=attempt.reason,
+        provider_message_id=receipt.provider_message_id[:255] if receipt is not None else "",
+        worker=worker,
+        claimed_at=claimed_at,
+        started_at=attempt.started_at,
+        latency_ms=attempt.latency_ms,
+        retry_at=retry_at,
+    )
+
+
+def _event(claimed: Claimed, type_: EventType, reason: str) -> EventRow:
+    return EventRow(
+        new_id(), claimed.notification_id, claimed.id, type_, channel=claimed.channel, reason=reason[:_DETAIL_LIMIT]
+    )
+
+
+def _dead_letter(claimed: Claimed, base: Outcome, decision: RetryDecision, now: datetime) -> DeadLetterRow:
+    return DeadLetterRow(
+        id=new_id(),
+        delivery_id=claimed.id,
+        notification_id=claimed.notification_id,
+        application_id=claimed.application_id,
+        channel=claimed.channel,
+        lane=claimed.lane,
+        provider=base.provider,
+        reason=decision.code,
+        detail=decision.reason[:_DETAIL_LIMIT],
+        attempts=claimed.attempts + base.used,
+        state="open",
+        created_at=now,
+    )
+
+
+def _tell(claimed: Claimed, facts: Facts, outcome: Outcome, now: datetime) -> Outcome:
+    """Adds what the application is to be told: a status callback for a message, an event for a callback itself."""
+    if claimed.kind == DeliveryKind.CALLBACK:
+        event = _event(claimed, EventType.CALLBACK, outcome.error_detail)
+        return replace(outcome, events=(*outcome.events, event._replace(outcome=outcome.status)))
+    if not facts.callback_url:
+        return outcome
+    return replace(outcome, callback=callbacks.row(claimed=claimed, facts=facts, outcome=outcome, now=now))
+
+
+def with_rows(outcome: Outcome, *, attempts: Sequence[AttemptRow], events: Sequence[EventRow]) -> Outcome:
+    """``outcome`` with more of its history to write."""
+    return replace(outcome, attempts=(*outcome.attempts, *attempts), events=(*outcome.events, *events))

@@ -1,0 +1,51 @@
+-- Takes due deliveries of one lane, a share from every application that has some.
+-- "waiting" is a loose index scan: PostgreSQL hops from one application to the next in notify_delivery_due instead of
+-- reading one tenant's million rows (https://wiki.postgresql.org/wiki/Loose_indexscan).
+-- %(floor)s and %(ceiling)s are literals, so partitions outside of them are pruned when the query is planned.
+WITH RECURSIVE waiting AS (
+    (SELECT d.application_id
+       FROM notify_delivery d
+      WHERE d.lane = %(lane)s AND d.status IN ('queued', 'scheduled') AND d.id >= %(floor)s AND d.id < %(ceiling)s
+      ORDER BY d.application_id
+      LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.application_id
+              FROM notify_delivery d
+             WHERE d.lane = %(lane)s AND d.status IN ('queued', 'scheduled') AND d.id >= %(floor)s
+               AND d.id < %(ceiling)s AND d.application_id > w.application_id
+             ORDER BY d.application_id
+             LIMIT 1)
+      FROM waiting w
+     WHERE w.application_id IS NOT NULL
+), sharing AS MATERIALIZED (
+    SELECT w.application_id,
+           coalesce(a.share, CASE a.tier WHEN 'vip' THEN %(vip_share)s ELSE %(standard_share)s END)::float AS share
+      FROM waiting w
+      LEFT JOIN notify_application a ON a.id = w.application_id,
+           -- LATERAL with a LIMIT, not EXISTS: that would become a join that reads the whole backlog.
+           LATERAL (SELECT 1
+                      FROM notify_delivery d
+                     WHERE d.lane = %(lane)s AND d.status IN ('queued', 'scheduled') AND d.id >= %(floor)s
+                       AND d.id < %(ceiling)s AND d.application_id = w.application_id AND d.due_at <= %(now)s
+                     ORDER BY d.due_at
+                     LIMIT 1) due
+     WHERE w.application_id IS NOT NULL
+), portions AS MATERIALIZED (
+    SELECT application_id, ceil(%(limit)s * share / sum(share) OVER ())::int AS portion FROM sharing
+), picked AS MATERIALIZED (
+    SELECT p.id
+      FROM portions,
+           LATERAL (SELECT d.id
+                      FROM notify_delivery d
+                     WHERE d.lane = %(lane)s AND d.status IN ('queued', 'scheduled') AND d.id >= %(floor)s
+                       AND d.id < %(ceiling)s AND d.application_id = portions.application_id AND d.due_at <= %(now)s
+                     ORDER BY d.due_at
+                     LIMIT portions.portion
+                       FOR UPDATE SKIP LOCKED) p
+)
+UPDATE notify_delivery d
+   SET status = 'sending', lease = %(lease)s, lease_until = %(lease_until)s
+ WHERE d.id = ANY (ARRAY(SELECT id FROM picked)) AND d.id >= %(floor)s AND d.id < %(ceiling)s
+RETURNING d.id, d.notification_id, d.application_id, d.batch_id, d.kind, d.channel, d.lane, d.step, d.address,
+          d.payload, d.is_test, d.due_at, d.deadline, d.step_deadline, d.attempts, d.waits, d.replays,
+          d.created_at

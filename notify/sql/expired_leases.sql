@@ -1,0 +1,16 @@
+-- Deliveries whose lease ran out: their worker died, or lost the database. What was handed over is unknown.
+-- Not judged while the server itself has been up for less than a lease: workers need that long to renew after a restart.
+UPDATE notify_delivery d
+   SET status = 'sending', lease = %(lease)s, lease_until = %(lease_until)s
+ WHERE d.id = ANY (ARRAY(
+           SELECT x.id
+             FROM notify_delivery x
+            WHERE x.status = 'sending' AND x.lease_until < %(now)s AND x.id >= %(floor)s AND x.id < %(ceiling)s
+              AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => %(grace_s)s)
+            ORDER BY x.lease_until
+            LIMIT %(limit)s
+              FOR UPDATE SKIP LOCKED))
+   AND d.id >= %(floor)s AND d.id < %(ceiling)s
+RETURNING d.id, d.notification_id, d.application_id, d.batch_id, d.kind, d.channel, d.lane, d.step, d.address,
+          d.payload, d.is_test, d.due_at, d.deadline, d.step_deadline, d.attempts, d.waits, d.replays,
+          d.created_at

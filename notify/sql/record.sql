@@ -1,0 +1,24 @@
+-- Writes what became of claimed deliveries. Rows whose lease has passed to somebody else are left alone, and are
+-- missing from what is returned.
+UPDATE notify_delivery d
+   SET status = v.status,
+       due_at = coalesce(v.due_at, d.due_at),
+       attempts = d.attempts + v.used,
+       waits = least(d.waits + v.waited, 30000),
+       provider = CASE WHEN v.provider = '' THEN d.provider ELSE v.provider END,
+       provider_message_id = v.provider_message_id,
+       error_code = v.error_code,
+       error_detail = v.error_detail,
+       sent_at = coalesce(v.sent_at, d.sent_at),
+       delivered_at = coalesce(v.delivered_at, d.delivered_at),
+       finished_at = v.finished_at,
+       lease = NULL,
+       lease_until = NULL
+  FROM unnest(%(ids)s::uuid[], %(statuses)s::text[], %(due_ats)s::timestamptz[], %(used)s::int[], %(waited)s::int[],
+              %(providers)s::text[], %(provider_message_ids)s::text[], %(error_codes)s::text[],
+              %(error_details)s::text[], %(sent_ats)s::timestamptz[], %(delivered_ats)s::timestamptz[],
+              %(finished_ats)s::timestamptz[])
+       AS v (id, status, due_at, used, waited, provider, provider_message_id, error_code, error_detail, sent_at,
+             delivered_at, finished_at)
+ WHERE d.id = v.id AND d.id >= %(first)s AND d.id <= %(last)s AND d.status = 'sending' AND d.lease = %(lease)s
+RETURNING d.id

@@ -1,0 +1,45 @@
+"""What all tests may use. Nothing of the product is replaced here: engines and processes are real."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+
+class WaitFor(Protocol):
+    """Waits until ``condition`` gives something true, and returns that; fails the test after ``timeout`` seconds."""
+
+    def __call__(self, condition: Callable[[], T], *, timeout: float = 10.0, message: str = "") -> T: ...
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> WaitFor:
+    """A condition with a limit, instead of a sleep."""
+
+    def wait(condition: Callable[[], T], *, timeout: float = 10.0, message: str = "") -> T:
+        deadline = time.monotonic() + timeout
+        while not (result := condition()):
+            if time.monotonic() > deadline:
+                pytest.fail(f"not within {timeout} s: {message or condition}")
+            time.sleep(0.02)
+        return result
+
+    return wait
+
+
+@pytest.fixture
+def clean_redis() -> Iterator[None]:
+    """An empty Redis database before and after: counters, doorbells and caches of other tests are not in it."""
+    import redis
+    from django.conf import settings
+
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    client.flushdb()
+    yield
+    client.flushdb()
+    client.close()
