@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import Avg, Count, Q
@@ -111,7 +111,7 @@ class Sparkline:
 class _Remembered:
     """The last answers of this process, by name."""
 
-    values: dict[str, tuple[float, Any]] = {}
+    values: ClassVar[dict[str, tuple[float, Any]]] = {}
 
 
 def _remember(name: str, read: Callable[[], Value]) -> Value | None:
@@ -200,9 +200,7 @@ def provider_rows(*, now: datetime) -> list[ProviderRow]:
     return [_provider_row(provider, weights, lately.get(provider.name)) for provider in providers]
 
 
-def _provider_row(
-    provider: Provider, weights: Mapping[str, int], lately: tuple[int, int, float] | None
-) -> ProviderRow:
+def _provider_row(provider: Provider, weights: Mapping[str, int], lately: tuple[int, int, float] | None) -> ProviderRow:
     tries, good, latency = lately or (0, 0, 0.0)
     total = weights.get(provider.channel, 0)
     return ProviderRow(

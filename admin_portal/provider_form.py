@@ -14,8 +14,10 @@ from typing import Any, Final, Literal
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as translate
 from django.utils.translation import gettext_lazy as _
 from pydantic import BaseModel, SecretStr
+from pydantic import ValidationError as PydanticError
 from pydantic.fields import FieldInfo
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
@@ -27,6 +29,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from admin_portal.forms import ModelForm
 from channels import registry
 from channels.errors import ConfigurationError
 from channels.models import Provider
@@ -78,14 +81,31 @@ def _placeholder(info: FieldInfo) -> str:
     default = _default(info)
     if default in (None, "", {}, [], ()):
         return ""
-    return str(default) if isinstance(default, str | int | float) else json.dumps(default, ensure_ascii=False, default=str)
+    plain = isinstance(default, str | int | float)
+    return str(default) if plain else json.dumps(default, ensure_ascii=False, default=str)
+
+
+def _is_true(value: str) -> bool:
+    return value == "True"
+
+
+def _shown(adapter: str, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored configuration without its secrets, in the words its schema uses now (``true`` for ``later``, …)."""
+    schema = registry.adapter_class(adapter).config_schema
+    try:
+        understood = schema.model_validate(dict(stored)).model_dump(mode="json")
+    except PydanticError:
+        understood = {}  # made for an older adapter: people see what is there, and saving tells them what to change
+    shown = [key for key in schema.model_fields if key in stored and key not in registry.secret_keys(adapter)]
+    return {key: understood.get(key, stored[key]) for key in shown}
 
 
 def config_field(key: str, info: FieldInfo, *, secret: bool, stored: bool) -> forms.Field:
     """The form field for one configuration key of an adapter. ``stored``: there is a value already."""
     bare = _bare(info.annotation)
     required = info.is_required() and not (secret and stored)
-    common = {"label": key.replace("_", " "), "required": required, "help_text": info.description or ""}
+    help_text = translate(info.description) if info.description else ""
+    common = {"label": key.replace("_", " "), "required": required, "help_text": help_text}
     if secret:
         return _secret_field(bare, common, stored=stored)
     attrs = {"placeholder": _placeholder(info)}
@@ -94,6 +114,10 @@ def config_field(key: str, info: FieldInfo, *, secret: bool, stored: bool) -> fo
         blank = [] if required else [("", _("default (%(value)s)") % {"value": attrs["placeholder"] or "–"})]
         pairs = [*blank, *((str(choice), str(choice)) for choice in choices)]
         return forms.ChoiceField(choices=pairs, widget=UnfoldAdminSelectWidget, **common)
+    if bare is bool and bare is not info.annotation:
+        pairs = [("", _("default")), ("True", _("yes")), ("False", _("no"))]
+        widget = UnfoldAdminSelectWidget
+        return forms.TypedChoiceField(choices=pairs, coerce=_is_true, empty_value=None, widget=widget, **common)
     if bare is bool:
         common["required"] = False
         return forms.BooleanField(widget=UnfoldBooleanSwitchWidget, initial=bool(_default(info)), **common)
@@ -121,7 +145,7 @@ def _secret_field(bare: Any, common: Mapping[str, Any], *, stored: bool) -> form
     return _json_field({"placeholder": str(text)}, common)
 
 
-class ProviderForm(forms.ModelForm[Provider]):
+class ProviderForm(ModelForm):
     """A provider; ``form_class`` adds the fields of its adapter."""
 
     #: Set by ``form_class``.
@@ -134,11 +158,8 @@ class ProviderForm(forms.ModelForm[Provider]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.instance.adapter = self.adapter
-        stored = self.instance.config or {}
-        secrets = registry.secret_keys(self.adapter)
-        for key in registry.adapter_class(self.adapter).config_schema.model_fields:
-            if key in stored and key not in secrets:
-                self.initial.setdefault(field_name(key), stored[key])
+        for key, value in _shown(self.adapter, self.instance.config or {}).items():
+            self.initial.setdefault(field_name(key), value)
         if "channel" in self.fields:
             served = registry.ADAPTERS[self.adapter].channels
             self.fields["channel"] = forms.ChoiceField(

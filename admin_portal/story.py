@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.utils.translation import gettext_lazy as _
 
 from admin_portal.privacy import Curtain
+from admin_portal.templatetags.humane import span
 from notify import timeline
 from notify.models import Notification
 from notify.models.event import EventType
@@ -65,19 +66,10 @@ class Line:
 
 
 def elapsed(milliseconds: int) -> str:
-    """``+340 ms``, ``+12.5 s``, ``+3 min 20 s``, ``+2 h 5 min``; empty for nothing."""
+    """``+340 ms``, ``+12 s``, ``+3 min 20 s``; empty for nothing."""
     if milliseconds <= 0:
         return ""
-    if milliseconds < 1000:
-        return f"+{milliseconds} ms"
-    seconds = milliseconds / 1000
-    if seconds < 60:
-        return f"+{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"+{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"+{hours} h {minutes} min"
+    return f"+{milliseconds} ms" if milliseconds < 1000 else f"+{span(milliseconds / 1000)}"
 
 
 def _line(event: timeline.TimelineEvent, curtain: Curtain) -> Line:

@@ -17,6 +17,7 @@ from unfold.widgets import (
 )
 
 from admin_portal.contents import Slot, field_of_path, gather, slots
+from admin_portal.forms import ModelForm
 from channels.names import CHANNELS
 from notify import templating
 from notify.errors import NotifyError
@@ -37,16 +38,14 @@ class PlainTextField(forms.CharField):
 
 def _part_field(part: str) -> forms.CharField:
     if part == "subject":
-        return PlainTextField(
-            label=PART_LABELS[part], required=False, strip=False, widget=UnfoldAdminTextInputWidget
-        )
+        return PlainTextField(label=PART_LABELS[part], required=False, strip=False, widget=UnfoldAdminTextInputWidget)
     attrs = {"rows": _ROWS[part], "class": "portal-code", "spellcheck": "false" if part == "html" else "true"}
     return PlainTextField(
         label=PART_LABELS[part], required=False, strip=False, widget=UnfoldAdminTextareaWidget(attrs=attrs)
     )
 
 
-class TemplateForm(forms.ModelForm[Template]):
+class TemplateForm(ModelForm):
     """A template's words, a group of fields for each channel and locale it has, and one group for a further one.
 
     Saving publishes a new version; versions that were sent with are never changed.

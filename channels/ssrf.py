@@ -1,8 +1,9 @@
 """The guard on URLs that applications give us: they must not become a way into our own network.
 
-Two looks. ``check_url`` is for acceptance: it needs no network, and refuses what can be seen to be wrong. ``vet`` is for
-the moment of connecting: it judges the addresses a name really resolved to, and the connection is then made to exactly
-those (``channels.adapters.connection``), so that a name which changes its mind between two look-ups gains nothing.
+Two looks. ``check_url`` is for acceptance: it needs no network, and refuses what can be seen to be wrong. ``vet`` is
+for the moment of connecting: it judges the addresses a name really resolved to, and the connection is then made to
+exactly those (``channels.adapters.connection``), so that a name which changes its mind between two look-ups gains
+nothing. No library for this that is kept up works with urllib3 2: those on PyPI are for requests or httpx.
 
 ``settings.CHANNELS["ALLOW_PRIVATE_URLS"]`` lifts the ban on private addresses, and nothing else.
 """
@@ -79,8 +80,8 @@ def check_url(url: str) -> None:
 
 
 def parse(url: str) -> Url:
-    """``url`` taken apart by the parser that will also connect, so that the two can't disagree. Raises ForbiddenUrl when
-    it is not an absolute http(s) URL with a host, no credentials, and a sane port."""
+    """``url`` taken apart by the parser that will also connect, so that the two can't disagree. Raises ForbiddenUrl
+    when it is not an absolute http(s) URL with a host, no credentials, and a sane port."""
     if len(url) > MAX_URL_LENGTH:
         raise ForbiddenUrl("invalid_url", f"the URL is longer than {MAX_URL_LENGTH} characters")
     if _UNPRINTABLE.search(url):

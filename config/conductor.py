@@ -94,12 +94,12 @@ class Conductor:
 
     def _clear(self) -> None:
         """Removes what an earlier run that was killed left behind."""
+        stack.addresses_path(self._data_dir).unlink(missing_ok=True)
         stopped = leftovers.stop(self._data_dir)
         if stopped:
             print(f"goutong: stopped what an earlier run had left: {', '.join(stopped)}", flush=True)  # noqa: T201
         run = self._data_dir / "run"
         shutil.rmtree(run / "metrics", ignore_errors=True)
-        stack.addresses_path(self._data_dir).unlink(missing_ok=True)
         for folder in (run, logs_folder(self._data_dir), records_folder(self._data_dir)):
             folder.mkdir(parents=True, exist_ok=True)
 

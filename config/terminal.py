@@ -93,7 +93,6 @@ class Terminal:
         with suppress(OSError):
             while True:
                 last_round = self._closing.is_set()
-                self._show_said()
                 for name, tail in self._tails.items():
                     lines = tail.read_lines()
                     self._write(b"".join(self._labels[name] + line + b"\n" for line in lines))

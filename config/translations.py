@@ -9,6 +9,7 @@ django-unfold ships no Chinese, so its messages that Django itself does not tran
 from __future__ import annotations
 
 import argparse
+import ast
 import gettext
 import io
 import sys
@@ -27,6 +28,7 @@ BASE_DIR: Final = Path(__file__).resolve().parent.parent
 LOCALE: Final = "zh_Hans"
 PO_FILE: Final = BASE_DIR / "locale" / LOCALE / "LC_MESSAGES" / "django.po"
 ROOMS: Final = ("admin_portal", "channels", "config", "monitoring", "notify")
+ADAPTERS: Final = BASE_DIR / "channels" / "adapters"
 #: Parts of django-unfold whose pages we serve.
 BORROWED: Final = ("*.py", "mixins", "templates", "templatetags", "contrib/filters", "contrib/forms", "contrib/inlines")
 KEYWORDS: Final[dict[str, Any]] = {
@@ -59,6 +61,16 @@ def python_messages(source: str) -> Iterator[tuple[int, Key]]:
             yield line, (context, parts[0] if wanted == 1 else tuple(parts))
 
 
+def description_messages(source: str) -> Iterator[tuple[int, Key]]:
+    """Line and key of each ``Field(description=…)``: what adapters say of their configuration, the admin shows."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Field":
+            for keyword in node.keywords:
+                value = keyword.value
+                if keyword.arg == "description" and isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    yield node.lineno, (None, value.value)
+
+
 def template_messages(source: str) -> Iterator[tuple[int, Key]]:
     """Line and key of each message that a Django template marks for translation."""
     # What templatize makes is for xgettext, which does not mind indentation; Python's tokenizer does.
@@ -70,6 +82,8 @@ def messages_in(path: Path) -> Iterator[tuple[int, Key]]:
     """Line and key of each message in one file."""
     source = path.read_text(encoding="utf-8")
     yield from (python_messages if path.suffix == ".py" else template_messages)(source)
+    if path.suffix == ".py" and path.is_relative_to(ADAPTERS):
+        yield from description_messages(source)
 
 
 def own_files() -> list[Path]:

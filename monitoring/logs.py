@@ -171,33 +171,29 @@ def _as_json(line: Fields) -> str:
         return json.dumps(line, default=str)
 
 
-_hooked = False
+def log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Logs an exception that ends the process: Python's own report of it is not masked."""
+    if not issubclass(kind, Exception) or hasattr(sys, "ps1"):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        _UNCAUGHT.critical("uncaught exception", exc_info=(kind, error, trace))
+
+
+def log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    """Logs an exception that ends a thread."""
+    if args.exc_value is None or not issubclass(args.exc_type, Exception):
+        threading.__excepthook__(args)
+    else:
+        _UNCAUGHT.critical(
+            "uncaught exception in a thread",
+            exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
+            extra={"fields": {"thread": args.thread.name if args.thread else ""}},
+        )
 
 
 def _catch_uncaught() -> None:
-    """Exceptions that end the process or a thread take the same way: Python's own report of them is not masked."""
-    global _hooked
-    if _hooked:
-        return
-    _hooked = True
-    interactive, in_thread = sys.excepthook, threading.excepthook
-
-    def log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if not issubclass(kind, Exception) or hasattr(sys, "ps1"):
-            interactive(kind, error, trace)
-        else:
-            _UNCAUGHT.critical("uncaught exception", exc_info=(kind, error, trace))
-
-    def log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
-        if not issubclass(args.exc_type, Exception) or args.exc_value is None:
-            in_thread(args)
-        else:
-            name = args.thread.name if args.thread else ""
-            _UNCAUGHT.critical(
-                "uncaught exception in a thread",
-                exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
-                extra={"thread_name": name},
-            )
-
-    sys.excepthook = log_uncaught
-    threading.excepthook = log_uncaught_in_thread
+    # Only in place of Python's own: Sentry and test runners put theirs around ours.
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = log_uncaught
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = log_uncaught_in_thread

@@ -14,7 +14,7 @@ from channels.masking import mask_text
 MAX_TEXT: Final = 16_384
 MAX_DEPTH: Final = 8
 MAX_ITEMS: Final = 300
-#: More than the longest address: what is cut off in its middle has been masked before.
+#: More than the longest address: what the cut left in two, and unmasked, lies within it and goes.
 _MARGIN: Final = 512
 #: A number with its plus and seven digits; only an address with an @ is shorter.
 _SHORTEST_SECRET: Final = 8
@@ -66,7 +66,7 @@ def scrub_text(text: str) -> str:
     if len(text) <= MAX_TEXT:
         return _mask(text)
     head, tail = MAX_TEXT * 3 // 4, MAX_TEXT // 4
-    return f"{_mask(text[: head + _MARGIN])[:head]} … {_mask(text[-tail - _MARGIN :])[-tail:]}"
+    return f"{_mask(text[: head + _MARGIN])[:-_MARGIN]} … {_mask(text[-tail - _MARGIN :])[_MARGIN:]}"
 
 
 def scrub(value: Any, *, max_depth: int = MAX_DEPTH) -> Any:

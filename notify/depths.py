@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection, transaction
 
@@ -38,7 +38,13 @@ def lane_depths(*, now: datetime, lanes: Sequence[str] | None = None) -> list[La
 
 def _count(wanted: list[str], *, now: datetime) -> dict[str, tuple[int, datetime]]:
     view = lanes.window(now=now)
-    parameters = {"lanes": wanted, "now": now, "cap": MAX_DEPTH, "floor": view.floor, "ceiling": view.ceiling}
+    parameters: dict[str, Any] = {
+        "lanes": wanted,
+        "now": now,
+        "cap": MAX_DEPTH,
+        "floor": view.floor,
+        "ceiling": view.ceiling,
+    }
     with transaction.atomic(), connection.cursor() as cursor:
         # A bitmap scan would read a lane's whole index before the first row, and no LIMIT could stop it.
         cursor.execute("SET LOCAL enable_bitmapscan = off")

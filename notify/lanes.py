@@ -227,8 +227,9 @@ def _write_statuses(outcomes: Sequence[Outcome], lease: UUID) -> set[UUID]:
 # --- sweep -----------------------------------------------------------------------------------------------------------
 
 
-def take_expired_leases(*, lease: UUID, limit: int, now: datetime) -> list[Claimed]:
-    """Claims deliveries whose lease ran out, to decide what is to become of them."""
+def take_expired_leases(*, lease: UUID, limit: int, now: datetime, grace_s: float) -> list[Claimed]:
+    """Claims deliveries whose lease ran out, to decide what is to become of them. None while the database server has
+    been up for less than ``grace_s`` seconds: workers need that long to renew theirs after a restart."""
     view = window(now=now)
     lease_s = settings.LANES["LEASE_S"]
     return _claimed(
@@ -240,7 +241,7 @@ def take_expired_leases(*, lease: UUID, limit: int, now: datetime) -> list[Claim
             "limit": limit,
             "floor": view.floor,
             "ceiling": view.ceiling,
-            "grace_s": lease_s,
+            "grace_s": grace_s,
         },
     )
 

@@ -1,18 +1,20 @@
 """Liquid for text that tenants write: the language of python-liquid, with a bill for every render.
 
 The library limits output, namespace and loops. That is not enough against a template that means harm: a range can be
-materialised before its loop is counted, one filter can multiply its input, a loop body can be as large as the template.
-So everything a render does costs units (an evaluated node or expression: one; text through a filter: by its length), and
-a render that has spent ``BUDGET`` units ends. Partials, inheritance and files do not exist here.
+materialised before its loop is counted, one filter can multiply its input, a loop body can be as large as the template,
+and unclosed markup takes the lexer quadratic time. So markup is looked over before it is parsed, everything a render
+does costs units (an evaluated node or expression: one; text through a filter: by its length), and a render that has
+spent ``BUDGET`` units ends. Partials, inheritance and files do not exist here.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final, TextIO
+from typing import Any, Final, NoReturn, TextIO
 
 from liquid import BoundTemplate, Environment, RenderContext
 from liquid.ast import BlockNode, ConditionalBlockNode, Node
@@ -23,6 +25,7 @@ from liquid.builtin.tags.if_tag import IfNode
 from liquid.builtin.tags.unless_tag import UnlessNode
 from liquid.exceptions import (
     LiquidError,
+    LiquidSyntaxError,
     LoopIterationLimitError,
     OutputStreamLimitError,
     ResourceLimitError,
@@ -30,6 +33,7 @@ from liquid.exceptions import (
 )
 from liquid.expression import Expression
 from liquid.limits import to_int
+from liquid.token import Token
 from liquid.undefined import FalsyStrictUndefined
 
 BUDGET: Final = 200_000
@@ -38,6 +42,15 @@ MAX_LOOP: Final = 10_000
 _CHARACTERS_A_UNIT: Final = 32
 #: The longest text that may be taken for a date: the parser behind the filter is thorough, and slow.
 _MAX_DATE: Final = 64
+#: What filters raise, beside LiquidError, at values that they can't take.
+VALUE_ERRORS: Final = (ValueError, TypeError, ArithmeticError, LookupError)
+#: Limits of what may stand between {{ and }} or {% and %}.
+_MAX_EXPRESSION: Final = 1_000
+_MAX_BRACKETS: Final = 40
+_LONG_SPACE: Final = re.compile(r"\s{64}")
+_CLOSERS: Final = {"{{": "}}", "{%": "%}"}
+_OPENER: Final = re.compile(r"\{\{|\{%")
+_VERBATIM: Final = re.compile(r"\{%-?\s*(raw|doc)\s*-?%\}")
 #: Names that Liquid itself provides.
 BUILT_IN: Final = frozenset({"now", "today"})
 
@@ -191,6 +204,40 @@ _HTML: Final = SafeEnvironment(undefined=FalsyStrictUndefined, autoescape=True)
 _LENIENT: Final = SafeEnvironment()
 
 
+# --- before the lexer -------------------------------------------------------------------------------------------------
+
+
+def _refuse(source: str, start: int, message: str) -> NoReturn:
+    raise LiquidSyntaxError(message, token=Token("", source[start : start + 2], start_index=start, source=source))
+
+
+def _check_expression(source: str, start: int, end: int) -> None:
+    inner = source[start:end]
+    if len(inner) > _MAX_EXPRESSION or inner.count("(") + inner.count("[") > _MAX_BRACKETS:
+        _refuse(source, start, "this expression is too large")
+    if _LONG_SPACE.search(inner):
+        _refuse(source, start, "this expression has too much white space")
+
+
+def check_markup(source: str) -> None:
+    """Raises LiquidSyntaxError for markup that is never closed or unreasonably large. Linear, as the lexer is not."""
+    position = 0
+    while (opener := _OPENER.search(source, position)) is not None:
+        start = opener.start()
+        closer = _CLOSERS[opener[0]]
+        end = source.find(closer, opener.end())
+        if end < 0:
+            _refuse(source, start, f"“{opener[0]}” without “{closer}”")
+        _check_expression(source, start, end)
+        position = end + 2
+        verbatim = _VERBATIM.match(source, start)
+        if verbatim is not None:
+            closing = re.compile(rf"\{{%-?\s{{0,64}}end{verbatim[1]}\s{{0,64}}-?%\}}").search(source, position)
+            if closing is None:
+                _refuse(source, start, f"“{verbatim[1]}” without “end{verbatim[1]}”")
+            position = closing.end()
+
+
 # --- reading a template -----------------------------------------------------------------------------------------------
 
 
@@ -299,6 +346,7 @@ class Compiled:
 def _compile(source: str, environment: Environment) -> Compiled:
     if "{{" not in source and "{%" not in source:
         return Compiled(None, source, frozenset(), frozenset())
+    check_markup(source)
     template = environment.from_string(source)
     walk = _Walk(template)
     walk.block(template.nodes, template.nodes[0].token, frozenset(), frozenset())
@@ -313,8 +361,8 @@ def compile_source(source: str, *, html: bool) -> Compiled:
 
 
 def run(compiled: Compiled, params: Mapping[str, Any]) -> str:
-    """The text that ``compiled`` makes of ``params``. Optional variables that are not there are nil. Raises LiquidError,
-    and what filters raise at values they can't take (ValueError, TypeError, ArithmeticError, LookupError)."""
+    """The text that ``compiled`` makes of ``params``. Optional variables that are not there are nil. Raises LiquidError
+    or, where a filter gets a value that it can't take, one of ``VALUE_ERRORS``."""
     if compiled.template is None:
         return compiled.text
     missing = compiled.optional - params.keys()
@@ -329,7 +377,7 @@ def try_out(source: str) -> None:
         run(compiled, dict.fromkeys(compiled.required | compiled.optional, "x"))
     except ResourceLimitError:
         raise
-    except (LiquidError, ValueError, TypeError, ArithmeticError, LookupError):
+    except (LiquidError, *VALUE_ERRORS):
         return
 
 

@@ -151,7 +151,7 @@ def overdue(*, claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> O
     return None
 
 
-def first_deliveries_due(*, starts_at: datetime, step_deadline_s: int, more_steps: bool) -> datetime | None:
+def first_step_deadline(*, starts_at: datetime, step_deadline_s: int, more_steps: bool) -> datetime | None:
     """Until when the first step of a route *first* may try; None when there is no other step."""
     return starts_at + timedelta(seconds=step_deadline_s) if more_steps else None
 
@@ -183,7 +183,7 @@ def _step(claimed: Claimed, facts: Facts, following: tuple[int, str], now: datet
         status=DeliveryStatus.QUEUED,
         due_at=now,
         deadline=facts.expires_at,
-        step_deadline=first_deliveries_due(
+        step_deadline=first_step_deadline(
             starts_at=now,
             step_deadline_s=rules.step_deadline_s(channel),
             more_steps=_next_channel(after, facts) is not None,

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, Generic, Protocol, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet
 
 from notify.depths import LaneDepth as LaneDepth
@@ -31,7 +32,7 @@ from notify.models import (
 )
 
 #: How many notifications a page may look at while it searches for those with a delivery in some state.
-WINDOW: Final = 10_000
+WINDOW: Final = 5_000
 #: How far two machines' clocks may be apart: ids that belong together may be out of order by this much.
 _CLOCK_MARGIN: Final = timedelta(hours=1)
 #: A batch is accepted in one transaction, so its notifications are this close to it.
@@ -146,7 +147,7 @@ def _find(rows: QuerySet[Row], identifier: str | UUID, noun: str) -> Row:
     try:
         wanted = identifier if isinstance(identifier, UUID) else UUID(identifier)
         return rows.get(pk=wanted)
-    except (ValueError, rows.model.DoesNotExist):
+    except (ValueError, ObjectDoesNotExist):
         raise NotFound(f"There is no {noun} with this id.") from None
 
 

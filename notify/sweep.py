@@ -13,6 +13,8 @@ from itertools import groupby
 from typing import Final
 from uuid import UUID, uuid4
 
+from django.conf import settings
+
 from channels.errors import OutcomeUnknown
 from notify import content, dispatch, lanes, outcomes, signals
 from notify.facts import Facts
@@ -44,7 +46,7 @@ def sweep(*, worker: str, now: datetime) -> list[DueLane]:
 def settle_expired_leases(*, worker: str, now: datetime) -> int:
     """Decides what becomes of deliveries whose lease ran out: sent again, or held, as their channel says."""
     lease = uuid4()
-    claimed = lanes.take_expired_leases(lease=lease, limit=_AT_MOST, now=now)
+    claimed = lanes.take_expired_leases(lease=lease, limit=_AT_MOST, now=now, grace_s=settings.LANES["LEASE_S"])
 
     def decide(one: Claimed, facts: Facts, rules: Rules) -> Outcome:
         outcome = outcomes.fail(claimed=one, facts=facts, error=OutcomeUnknown(_LEASE_RAN_OUT), now=now, rules=rules)

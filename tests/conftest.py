@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 import pytest
 
+pytest_plugins = ["tests.stack.live"]
 T = TypeVar("T")
 
 

@@ -20,14 +20,14 @@ from unfold.widgets import (
 
 from admin_portal.admin.base import ModelAdmin, ReadOnlyInline, label, link, moment, page
 from admin_portal.admin.keys import key_state
-from admin_portal.forms import NamesField, NetworksField
+from admin_portal.forms import ModelForm, NamesField, NetworksField
 from channels.names import CHANNELS
 from notify import api_keys, signing_secrets
 from notify.models import ApiKey, Application
 from notify.models.application import Scope
 
 
-class ApplicationForm(forms.ModelForm[Application]):
+class ApplicationForm(ModelForm):
     """An application."""
 
     channels = NamesField(
@@ -149,13 +149,17 @@ class ApplicationAdmin(ModelAdmin):
         """What an application sent is kept longer than it: it is switched off, never deleted."""
         return False
 
+    def has_issue_key_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Keys are made here, so adding them is a matter of this page."""
+        return request.user.has_perm("notify.add_apikey")
+
     def _application(self, request: HttpRequest, object_id: str) -> Application:
         application = self.get_object(request, object_id)
         if application is None:
             raise Http404
         return application
 
-    @action(description=_("New API key"), icon="key", permissions=["notify.add_apikey"], url_path="new-key")
+    @action(description=_("New API key"), icon="key", permissions=["issue_key"], url_path="new-key")
     def new_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Makes a key and shows it in this very answer: it is stored nowhere and can't be shown again."""
         application = self._application(request, object_id)
@@ -179,7 +183,7 @@ class ApplicationAdmin(ModelAdmin):
     @action(
         description=_("New signing secret"),
         icon="signature",
-        permissions=["notify.change_application"],
+        permissions=["change"],
         url_path="new-signing-secret",
     )
     def rotate_signing_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:

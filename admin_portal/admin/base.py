@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     BaseChangeList = DjangoChangeList
 else:
     from unfold.admin import ModelAdmin, TabularInline
-
     from unfold.views import ChangeList as BaseChangeList
 
     BasePaginator = Paginator
@@ -91,7 +90,13 @@ def moment(at: datetime | None) -> str:
 
 
 def page(
-    request: HttpRequest, model_admin: ModelAdmin, template: str, *, title: Any, obj: Model | None = None, **context: Any
+    request: HttpRequest,
+    model_admin: ModelAdmin,
+    template: str,
+    *,
+    title: Any,
+    obj: Model | None = None,
+    **context: Any,
 ) -> TemplateResponse:
     """A page of our own in the admin's frame. Never kept by a browser's cache: some of these pages show secrets."""
     request.current_app = model_admin.admin_site.name  # type: ignore[attr-defined]

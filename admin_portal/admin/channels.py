@@ -12,12 +12,12 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from admin_portal.admin.base import ModelAdmin, moment
-from admin_portal.forms import NamesField
+from admin_portal.forms import ModelForm, NamesField
 from channels.models import Channel
 from channels.names import CHANNELS
 
 
-class ChannelForm(forms.ModelForm[Channel]):
+class ChannelForm(ModelForm):
     """A channel's standing orders."""
 
     name = forms.ChoiceField(

@@ -200,9 +200,14 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         queryset = queryset.filter(state=DeadLetterState.OPEN)
         before = parse_datetime(request.POST.get("before", "")) or timezone.now()
         if request.POST.get("confirmed") != "yes":
-            return self._ask(request, queryset.filter(created_at__lte=before), verb, before)
-        outcome = verb.run(**self._targets(request, queryset, before), actor=request.user.get_username(), now=timezone.now())
-        text = ngettext("%(done)d of %(count)d dead letter: done.", "%(done)d of %(count)d dead letters: done.", outcome.matched)
+            return self._ask(request, queryset.filter(created_at__lt=before), verb, before)
+        targets = self._targets(request, queryset, before)
+        outcome = verb.run(**targets, actor=request.user.get_username(), now=timezone.now())
+        self._report(request, outcome)
+        return HttpResponseRedirect(request.get_full_path())
+
+    def _report(self, request: HttpRequest, outcome: dead_letters.Resolution) -> None:
+        text = ngettext("%(done)d of %(count)d done.", "%(done)d of %(count)d done.", outcome.matched)
         messages.success(request, text % {"done": outcome.done, "count": outcome.matched})
         if outcome.skipped:
             text = ngettext(
@@ -211,11 +216,8 @@ class DeadLetterAdmin(ReadOnlyAdmin):
                 len(outcome.skipped),
             )
             messages.warning(request, text % {"count": len(outcome.skipped)})
-        return HttpResponseRedirect(request.get_full_path())
 
-    def _ask(
-        self, request: HttpRequest, queryset: QuerySet[DeadLetter], verb: Verb, before: datetime
-    ) -> HttpResponse:
+    def _ask(self, request: HttpRequest, queryset: QuerySet[DeadLetter], verb: Verb, before: datetime) -> HttpResponse:
         kinds = queryset.order_by().values_list("channel", "reason").annotate(Count("id")).order_by("-id__count")
         rows = [(channel, REASONS.get(reason, reason), count) for channel, reason, count in kinds]
         return page(
@@ -234,8 +236,9 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
     def _targets(self, request: HttpRequest, queryset: QuerySet[DeadLetter], before: datetime) -> dict[str, Any]:
         """Which letters are meant: those ticked, or all that match the list's filters and were there when asked."""
-        if request.POST.get("select_across") != "1" or request.GET.get("q"):
-            return {"ids": list(queryset.filter(created_at__lte=before).values_list("pk", flat=True))}
+        plain = not request.GET.get("q") and request.GET.get("state", "") in ("", DeadLetterState.OPEN, "all")
+        if request.POST.get("select_across") != "1" or not plain:
+            return {"ids": list(queryset.filter(created_at__lt=before).values_list("pk", flat=True))}
         application = request.GET.get("application")
         where = dead_letters.DeadLetterFilter(
             channel=request.GET.get("channel") or None,

@@ -61,14 +61,18 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     def detail_context(self, request: HttpRequest, obj: ApiKey) -> dict[str, Any]:
         """The key's state, and whether this person may revoke it."""
-        may_revoke = obj.revoked_at is None and request.user.has_perm("notify.change_apikey")
+        may_revoke = obj.revoked_at is None and self.has_revoke_permission(request)
         return {"state": key_state(obj, now=timezone.now()), "may_revoke": may_revoke}
+
+    def has_revoke_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Revoking is the only change there is."""
+        return request.user.has_perm("notify.change_apikey")
 
     @action(
         description=_("Revoke"),
         icon="block",
         variant=ActionVariant.DANGER,
-        permissions=["notify.change_apikey"],
+        permissions=["revoke"],
         url_path="revoke",
     )
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.decorators import action, display
+from unfold.decorators import display
 
 from admin_portal.admin.base import ModelAdmin, label, moment, page
 from admin_portal.admin.filters import ChannelFilter

@@ -133,7 +133,7 @@ class TemplateAdmin(ModelAdmin):
         obj.pk = version.template_id
         obj.current = version
 
-    @action(description=_("Preview"), icon="visibility", permissions=["notify.view_template"], url_path="preview")
+    @action(description=_("Preview"), icon="visibility", permissions=["view"], url_path="preview")
     def preview(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Renders a version with parameters that this person makes up. Nothing is sent or stored."""
         template = self.get_object(request, object_id)
@@ -142,14 +142,28 @@ class TemplateAdmin(ModelAdmin):
         versions = self._versions(template)
         numbers = [version.number for version in versions]
         chosen = self._chosen(versions, request.POST.get("version") or request.GET.get("version"))
-        initial = {"version": chosen.number, "params": templating_sample(chosen)}
+        initial = {"version": chosen.number, "params": sample(chosen)}
         form = PreviewForm(request.POST or None, numbers=numbers, version=chosen, initial=initial)
-        rendered, faults = None, []
+        rendered: Any = None
+        faults: list[Any] = []
         if request.method == "POST" and form.is_valid():
-            rendered, faults = render(chosen, slot=form.cleaned_data["slot"], params=form.cleaned_data["params"])
+            data = form.cleaned_data
+            rendered, faults = self._render(chosen, data["slot"], data["params"])
         title = _("Preview of %(key)s") % {"key": template.key}
         context = {"form": form, "rendered": rendered, "faults": faults, "version": chosen}
         return page(request, self, "admin_portal/preview.html", title=title, obj=template, **context)
+
+    def _render(self, version: TemplateVersion, slot: str, params: dict[str, Any]) -> tuple[Any, list[Any]]:
+        """The message, or what stands in its way."""
+        channel, _slash, locale = slot.partition("/")
+        faults = templating.check_params(version, channels=[channel], locale=locale, params=params)
+        if faults:
+            return None, faults
+        try:
+            rendered = templating.render(version_id=version.pk, channel=channel, locale=locale, params=params)
+        except NotifyError as error:
+            return None, list(error.errors) or [error]
+        return rendered, []
 
     def _versions(self, template: Template) -> list[TemplateVersion]:
         newest: QuerySet[TemplateVersion] = template.versions.order_by("-number")[:VERSIONS_SHOWN]

@@ -74,5 +74,5 @@ class Adapter(ABC):
         """What a callback of this provider says, once its signature is checked. Most protocols have none."""
         return []
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  (most adapters have nothing to let go of)
         """Lets go of connections; called when the provider's configuration changes."""

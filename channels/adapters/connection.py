@@ -1,5 +1,5 @@
-"""urllib3 connections that keep an attempt's deadline, know whether the request went out whole, and, where the URL is an
-application's, connect only to addresses on the public internet."""
+"""urllib3 connections that keep an attempt's deadline, know whether the request went out whole, and, where the URL is
+an application's, connect only to addresses on the public internet."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The HTTP client of every adapter that speaks HTTP, and what its failures mean.
 
 The question behind every failure is whether the provider may have the message. Until the last byte of the request is
-with the kernel it can't: ``Unavailable``, and another provider may be tried. From then on only an answer counts, and its
-absence is ``OutcomeUnknown``.
+with the kernel it can't: ``Unavailable``, and another provider may be tried. From then on only an answer counts, and
+its absence is ``OutcomeUnknown``.
 """
 
 from __future__ import annotations
@@ -124,7 +124,13 @@ class HttpClient:
     """
 
     def __init__(
-        self, config: HttpConfig, *, concurrency: int, guarded: bool = False, hosts: int = 4, secrets: Sequence[str] = ()
+        self,
+        config: HttpConfig,
+        *,
+        concurrency: int,
+        guarded: bool = False,
+        hosts: int = 4,
+        secrets: Sequence[str] = (),
     ) -> None:
         self._base_url = config.base_url
         self._connect_timeout = config.connect_timeout_s
@@ -152,7 +158,7 @@ class HttpClient:
     ) -> Response:
         """Sends one request, all of it within ``timeout`` seconds, and returns whatever was answered.
 
-        ``body_matters`` says that the answer's verdict is in its body, so that a 2xx whose body breaks off is no answer.
+        ``body_matters`` says that the verdict is in the answer's body, so that a 2xx that breaks off is no answer.
         Raises Unavailable (it can't have the request), OutcomeUnknown (it may), MessageRejected or Misconfigured (the
         request can't be written down), and ForbiddenUrl from a guarded client.
         """
@@ -231,7 +237,7 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> tuple[float | N
 
 
 def join_url(base: str, url: str) -> str:
-    """``url``, seen from ``base`` when it is not absolute. A base keeps its path: ``/v2`` + ``/send`` is ``/v2/send``."""
+    """``url``, seen from ``base`` when it is not absolute. A base keeps its path: ``/v2`` + ``/send``: ``/v2/send``."""
     if not base or is_http_url(url):
         return url
     return urljoin(f"{base.rstrip('/')}/", url.lstrip("/")) if url else base

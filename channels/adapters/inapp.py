@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connections, router
 
 from channels.adapters.base import Adapter, AdapterConfig, Answer, parse_config
@@ -16,6 +15,9 @@ from channels.types import OutboundMessage, SendReceipt
 
 #: The inbox has the message the moment it has the row.
 _RECEIPT: Final = SendReceipt(delivered=True)
+_META: Final[Any] = InboxMessage._meta
+_MAX_USER_ID: Final[int] = _META.get_field("user_id").max_length
+_MAX_SUBJECT: Final[int] = _META.get_field("subject").max_length
 
 
 class InappAdapter(Adapter):
@@ -93,20 +95,12 @@ def _row(message: OutboundMessage, *, now: datetime) -> InboxMessage:
     )
 
 
-def _limit(name: str) -> int:
-    field = InboxMessage._meta.get_field(name)
-    length = getattr(field, "max_length", None)
-    if length is None:
-        raise FieldDoesNotExist(name)
-    return int(length)
-
-
 def _fault(message: OutboundMessage) -> ProviderError | None:
     """Why the inbox can't have this message, where that can be told without asking the database."""
-    if not message.to or len(message.to) > _limit("user_id") or "\x00" in message.to:
+    if not message.to or len(message.to) > _MAX_USER_ID or "\x00" in message.to:
         return RecipientRejected("this is not the id of a user")
-    if len(message.subject) > _limit("subject"):
-        return MessageRejected(f"the subject is longer than {_limit('subject')} characters")
+    if len(message.subject) > _MAX_SUBJECT:
+        return MessageRejected(f"the subject is longer than {_MAX_SUBJECT} characters")
     return None
 
 

@@ -1,8 +1,8 @@
 """Liquid in a provider's configuration: what an administrator writes, filled with what an application sent.
 
 The text around a value decides how it has to be escaped, and forgetting it lets a message's text add a recipient to a
-request. So values are escaped by default for the place the template is for (JSON, a URL or form, XML), unless their last
-filter is one that already did it (``json``, ``url_encode``, ``escape``).
+request. So values are escaped by default for the place the template is for (JSON, a URL or form, XML), unless their
+last filter is one that already did it (``json``, ``url_encode``, ``escape``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Escape = Callable[[str], str]
 _TAGS: Final = ("content", "illegal", "if", "unless", "case", "for", "break", "continue", "assign", "comment", "#")
 
 
-class TemplateFault(ValueError):
+class TemplateError(ValueError):
     """A template can't be parsed, or not filled in with what this message has."""
 
 
@@ -69,7 +69,7 @@ class _Environment(Environment):
         super().__init__(undefined=FalsyStrictUndefined, strict_filters=True)
         self.escape = escape
 
-    def setup_tags_and_filters(self, *, extra: bool) -> None:
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         super().setup_tags_and_filters(extra=extra)
         self.tags = {name: tag for name, tag in self.tags.items() if name in _TAGS}
         self.tags[TOKEN_OUTPUT] = _EscapedOutput(self)
@@ -143,7 +143,7 @@ def _environment(escape: Escape) -> _Environment:
 
 
 def parse(source: str, *, escape: Escape, names: Iterable[str]) -> BoundTemplate:
-    """``source`` parsed, every name in it being one of ``names``. Raises TemplateFault, which quotes nothing of the
+    """``source`` parsed, every name in it being one of ``names``. Raises TemplateError, which quotes nothing of the
     source but names and line numbers: it may hold secrets."""
     try:
         template = _environment(escape).from_string(source)
@@ -151,22 +151,22 @@ def parse(source: str, *, escape: Escape, names: Iterable[str]) -> BoundTemplate
         filters = template.filter_names()
     except LiquidError as error:
         line = source.count("\n", 0, error.token.start_index) + 1 if error.token else 1
-        raise TemplateFault(f"this is not valid Liquid (line {line}): {type(error).__name__}") from None
+        raise TemplateError(f"this is not valid Liquid (line {line}): {type(error).__name__}") from None
     strange = sorted(set(filters) - set(template.env.filters))
     if strange:
-        raise TemplateFault(f"there is no filter {', '.join(strange)}")
+        raise TemplateError(f"there is no filter {', '.join(strange)}")
     unknown = sorted(set(used) - set(names))
     if unknown:
-        raise TemplateFault(f"there is no {', '.join(unknown)}; there are {', '.join(sorted(names))}")
+        raise TemplateError(f"there is no {', '.join(unknown)}; there are {', '.join(sorted(names))}")
     return template
 
 
 def render(template: BoundTemplate, values: Mapping[str, Any]) -> str:
-    """The template filled in. Raises TemplateFault when a value is missing, or a limit is passed."""
+    """The template filled in. Raises TemplateError when a value is missing, or a limit is passed."""
     try:
         return template.render(values)
     except LiquidError as error:
         reason = error.args[0] if error.args else type(error).__name__
-        raise TemplateFault(str(reason)) from None
+        raise TemplateError(str(reason)) from None
     except (TypeError, ValueError, ArithmeticError) as error:
-        raise TemplateFault(f"a value does not fit where the template puts it ({type(error).__name__})") from None
+        raise TemplateError(f"a value does not fit where the template puts it ({type(error).__name__})") from None

@@ -41,14 +41,14 @@ def parse_mailbox(text: str) -> Address:
 
 def parse_recipient(text: str) -> Address:
     """The address that a message is for. Raises RecipientRejected when it is none, or more than one."""
+    local, _at, domain = text.rpartition("@")
     try:
-        local, at, domain = text.rpartition("@")
-        if not at or _CONTROL.search(text) or " " in text:
-            raise ValueError(text)
         # addr_spec parses strictly, so a comma or an angle bracket can't add a second recipient to the header.
         checked = Address(addr_spec=f"{local}@{_ascii_domain(domain)}")
     except (ValueError, IndexError, HeaderParseError):
         raise RecipientRejected("this is not an email address") from None
+    if _CONTROL.search(text) or " " in text:
+        raise RecipientRejected("this is not an email address")
     return checked
 
 
@@ -111,8 +111,11 @@ class _Reader(HTMLParser):
     """Collects the words of an HTML document."""
 
     _BLOCKS: Final = frozenset(
-        "address article aside blockquote center dd div dl dt fieldset figure footer form h1 h2 h3 h4 h5 h6 header hr"
-        " li main nav ol p pre section table tbody tfoot thead title tr ul".split()
+        (
+            *("address", "article", "aside", "blockquote", "center", "dd", "div", "dl", "dt", "fieldset", "figure"),
+            *("footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p"),
+            *("pre", "section", "table", "tbody", "tfoot", "thead", "tr", "ul"),
+        )
     )
     _SILENT: Final = frozenset(("script", "style", "head", "title", "template"))
 

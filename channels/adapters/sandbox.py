@@ -29,6 +29,7 @@ from channels.errors import (
     Throttled,
     Unavailable,
 )
+from channels.sandbox.behaviour import ErrorCode
 from channels.sandbox.journal import Entry, Journal
 from channels.types import OutboundMessage, SendReceipt
 
@@ -36,9 +37,6 @@ ERRORS: Final[dict[str, type[ProviderError]]] = {
     kind.code: kind
     for kind in (Unavailable, Throttled, RecipientRejected, MessageRejected, OutcomeUnknown, Misconfigured)
 }
-ErrorCode = Literal[
-    "unavailable", "throttled", "recipient_rejected", "message_rejected", "outcome_unknown", "misconfigured"
-]
 #: How the sandbox server's answers are read.
 _SERVER: Final[dict[str, Any]] = {
     "body": '{"id": {{ id | json }}, "channel": {{ channel | json }}, "to": {{ to | json }},'
@@ -64,7 +62,9 @@ class SandboxConfig(AdapterConfig):
     seed: int | None = Field(default=None, description="Makes one thread's sequence of failures repeat itself.")
     journal: bool | None = Field(default=None, description="Writes down what was taken. Unset: as the platform says.")
     base_url: str = Field(default="", description="The sandbox server to hand over to.")
-    name: str = Field(default="", pattern=r"^[a-z0-9_-]{0,64}$", description="Its name there; by default the provider's.")
+    name: str = Field(
+        default="", pattern=r"^[a-z0-9_-]{0,64}$", description="Its name there; by default the provider's."
+    )
 
     @field_validator("receipts", mode="before")
     @classmethod
@@ -92,7 +92,6 @@ class SandboxAdapter(Adapter):
         self._closed = threading.Event()
         self._journal = _journal(parsed, provider=self.provider)
         self._waits = bool(parsed.latency_ms or parsed.jitter_ms or parsed.timeout_rate)
-        self._receipts = {"delivered": parsed.receipts == "instant", "receipts": parsed.receipts == "later"}
         # Only a provider that answers at once can be asked for many at once without the last waiting for the first.
         self.batch_size = 1 if self._waits or parsed.base_url else 200
         self._server = self._remote(parsed) if parsed.base_url else None
@@ -157,11 +156,12 @@ class SandboxAdapter(Adapter):
             raise Unavailable(f"the sandbox can't write its journal: {error.strerror}") from None
 
     def _receipt(self, message: OutboundMessage) -> SendReceipt:
-        return SendReceipt(provider_message_id=str(message.id), **self._receipts)
+        told = self._config.receipts
+        return SendReceipt(provider_message_id=str(message.id), delivered=told == "instant", receipts=told == "later")
 
     def _remote(self, config: SandboxConfig) -> HttpSmsAdapter:
         name = config.name or self.provider
-        described = {**_SERVER, "base_url": config.base_url, "url": f"/sms/{name}/send"}
+        described = {**_SERVER, "base_url": config.base_url, "url": f"/{{{{ channel }}}}/{name}/send"}
         described["receipts"] = config.receipts == "later"
         return HttpSmsAdapter(provider=self.provider, config=described, concurrency=self.concurrency)
 

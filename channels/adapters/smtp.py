@@ -205,7 +205,7 @@ class _Line:
         try:
             return self._hand_over(session, recipient, content)
         except Unavailable:
-            if not used or session.open:
+            if not used or session.open or deadline.current().is_over:
                 raise
         # A connection from before that broke at the first words: the server had closed it. That happens once.
         session, _used = self._connected()

@@ -1,9 +1,9 @@
 """A conversation with an SMTP server, step by step, and what a failure means at each step.
 
 This drives ``smtplib`` and not Django's SMTP backend, nor ``smtplib.sendmail``: both hide at which step a conversation
-broke. Before the final dot of DATA is out, the server can't have the message (``Unavailable``: try elsewhere); after it,
-silence is ``OutcomeUnknown``. Django's backend also stops at the first message of a batch that fails, without saying
-which. Its way of keeping one connection for many messages is what is done here.
+broke. Before the final dot of DATA is out, the server can't have the message (``Unavailable``: try elsewhere); after
+it, silence is ``OutcomeUnknown``. Django's backend also stops at the first message of a batch that fails, without
+saying which. Its way of keeping one connection for many messages is what is done here.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from channels.masking import mask_text
 GREYLIST_RETRY_S: Final = 60.0
 #: A connection that was used this recently needs no asking whether it still stands.
 _FRESH_S: Final = 1.0
+_NOOP_S: Final = 2.0
 _DOT: Final = re.compile(rb"(?m)^\.")
 _ENHANCED: Final = re.compile(rb"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
 
@@ -75,12 +76,10 @@ class Session:
         self._used_at = 0.0
         try:
             self._open(account)
-        except smtplib.SMTPAuthenticationError as error:
-            self.close()
-            raise _refusal(error.smtp_code, error.smtp_error, otherwise=Misconfigured) from None
         except smtplib.SMTPResponseException as error:
             self.close()
-            raise _refusal(error.smtp_code, error.smtp_error, otherwise=Misconfigured) from None
+            kind = Misconfigured if error.smtp_code >= 500 else Unavailable
+            raise kind(_described(error.smtp_code, _bytes(error.smtp_error))) from None
         except (smtplib.SMTPException, OSError) as error:
             self.close()
             raise _no_connection(error, account) from None
@@ -115,11 +114,13 @@ class Session:
         return self._wire.sock is not None
 
     def alive(self) -> bool:
-        """Whether the connection still stands; asks the server unless it has only just answered."""
+        """Whether the connection still stands; asks the server unless it has only just answered. A firewall that has
+        forgotten the connection swallows the question, so that may only take a small part of the time there is."""
         if self.open and self.idle_s >= _FRESH_S:
             try:
-                if self._wire.noop()[0] != 250:
-                    self.close()
+                with deadline.attempt(min(_NOOP_S, deadline.current().remaining() / 4)):
+                    if self._wire.noop()[0] != 250:
+                        self.close()
                 self._used_at = time.monotonic()
             except (smtplib.SMTPException, OSError):
                 self.close()
@@ -135,7 +136,7 @@ class Session:
             self._wire.send(_DOT.sub(b"..", content) + (b"" if content.endswith(b"\r\n") else b"\r\n") + b".\r\n")
         except (smtplib.SMTPException, OSError) as error:
             self.close()
-            raise Unavailable(f"the connection was lost before the message was handed over ({_reason(error)})") from None
+            raise Unavailable(f"the connection was lost before the handing over ({_reason(error)})") from None
         # From here on the server has the message, and only its answer tells what it makes of it.
         try:
             code, said = self._wire.getreply()
@@ -201,8 +202,8 @@ def refusal(step: str, code: int, said: bytes) -> ProviderError:
     """What a server's refusal means, at the step ``mail``, ``rcpt`` or ``data``.
 
     421 is always the server's own trouble. A recipient refused for good is undeliverable, unless the reason is the
-    server's policy towards us (x.7.x: relaying denied, blocked, not logged in); refused for now, it is greylisted or its
-    mailbox is busy. Who refuses the sender refuses us. What is refused after DATA is the content.
+    server's policy towards us (x.7.x: relaying denied, blocked, not logged in); refused for now, it is greylisted or
+    its mailbox is busy. Who refuses the sender refuses us. What is refused after DATA is the content.
     """
     if step == "rcpt" and 400 <= code < 500 and code != 421:
         return Throttled(_described(code, said), retry_after=GREYLIST_RETRY_S)
@@ -232,6 +233,10 @@ def _no_connection(error: Exception, account: Account) -> ProviderError:
 
 def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else "") or mask_text(str(error))[:120] or type(error).__name__
+
+
+def _bytes(said: bytes | str) -> bytes:
+    return said if isinstance(said, bytes) else said.encode("utf-8", "replace")
 
 
 def _words(said: bytes) -> str:

@@ -1,8 +1,8 @@
 """Webhooks by the conventions of Standard Webhooks: signed, identified, never redirected.
 
 The address is a server, and its failures are its owner's. None of them is a fault of this provider, which posts to
-thousands of others; and none but 410 Gone ends the attempts, since what answers 404 or 401 today is usually an unfinished
-deployment or a secret being changed. So:
+thousands of others; and none but 410 Gone ends the attempts, since what answers 404 or 401 today is usually an
+unfinished deployment or a secret being changed. So:
 
 - 2xx: delivered. 410, and addresses that we may not send to (``channels.ssrf``): ``RecipientRejected``;
 - 429: ``Throttled``; no answer, or a gateway's 504: ``EndpointSilent``, whose resending is harmless to a receiver that

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from notify import lanes, queries
 from notify.api import examples, presentation
 from notify.api.base import ApiView
-from notify.api.describing import answers, identifier
+from notify.api.describing import IDEMPOTENCY_KEY, answers, identifier
 from notify.api.idempotency import IdempotentPost
 from notify.api.reads import Nothing, actor
 from notify.api.shapes import BatchShape
@@ -48,7 +48,7 @@ class BatchCancel(IdempotentPost, ApiView):
         description="Cancels the deliveries of a batch that were not yet handed to a provider; those that were go on. "
         "`409 conflict` when nothing is left to cancel.",
         tags=["Batches"],
-        parameters=[identifier("batch_id", "The batch.")],
+        parameters=[identifier("batch_id", "The batch."), IDEMPOTENCY_KEY],
         request=None,
         responses=answers(BatchShape, 404, 409, 422),
         examples=[OpenApiExample("Cancelled while under way", value=examples.BATCH, response_only=True)],

@@ -15,10 +15,11 @@ from rest_framework.response import Response
 from notify import dead_letters, queries
 from notify.api import examples, presentation
 from notify.api.base import ApiView
-from notify.api.describing import answers
+from notify.api.describing import IDEMPOTENCY_KEY, answers
 from notify.api.idempotency import IdempotentPost
+from notify.api.inputs import ChannelName
 from notify.api.paging import CreatedQuery, Moment, page, parameters
-from notify.api.reads import ChannelName, Text, actor
+from notify.api.reads import Text, actor
 from notify.api.shapes import DeadLetterPage, DiscardedShape, ReplayedShape
 from notify.api.validation import Input
 from notify.models.application import Scope
@@ -38,7 +39,7 @@ class DeadLettersQuery(CreatedQuery):
         return queries.DeadLetterQuery(**self.model_dump(exclude={"limit", "cursor"}))
 
 
-class Filter(Input):
+class DeadLetterCriteria(Input):
     """Which open dead letters are meant; without any field, all of the application's."""
 
     channel: ChannelName | None = None
@@ -48,11 +49,11 @@ class Filter(Input):
     created_before: Moment | None = None
 
 
-class Selection(Input):
+class DeadLetterSelection(Input):
     """Dead letters by ``ids`` or by ``filter``: one of the two."""
 
     ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)] | None = None
-    filter: Filter | None = None
+    filter: DeadLetterCriteria | None = None
 
     @model_validator(mode="after")
     def check_one(self) -> Self:
@@ -109,8 +110,9 @@ class Replay(IdempotentPost, ApiView):
         description="Sends open dead letters back to their lanes with fresh attempts and time; their history stays. "
         "One that was replayed or discarded, or whose delivery is alive, is skipped.",
         tags=["Dead letters"],
-        request=Selection,
-        responses=answers(ReplayedShape, 422),
+        parameters=[IDEMPOTENCY_KEY],
+        request=DeadLetterSelection,
+        responses=answers(ReplayedShape, 400, 409, 422),
         examples=[
             _BY_IDS,
             _BY_FILTER,
@@ -121,7 +123,7 @@ class Replay(IdempotentPost, ApiView):
     )
     def post(self, request: Request) -> Response:
         """Replays them."""
-        selection = self.read(Selection)
+        selection = self.read(DeadLetterSelection)
         outcome = dead_letters.replay(
             application=self.application, actor=actor(self), now=timezone.now(), **selection.arguments()
         )
@@ -138,8 +140,9 @@ class Discard(IdempotentPost, ApiView):
         summary="Discard dead letters",
         description="Closes open dead letters without sending them again; their history stays.",
         tags=["Dead letters"],
-        request=Selection,
-        responses=answers(DiscardedShape, 422),
+        parameters=[IDEMPOTENCY_KEY],
+        request=DeadLetterSelection,
+        responses=answers(DiscardedShape, 400, 409, 422),
         examples=[
             _BY_IDS,
             _BY_FILTER,
@@ -150,7 +153,7 @@ class Discard(IdempotentPost, ApiView):
     )
     def post(self, request: Request) -> Response:
         """Discards them."""
-        selection = self.read(Selection)
+        selection = self.read(DeadLetterSelection)
         outcome = dead_letters.discard(
             application=self.application, actor=actor(self), now=timezone.now(), **selection.arguments()
         )

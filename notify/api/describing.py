@@ -30,12 +30,21 @@ class ProblemShape(BaseModel):
     request_id: str
 
 
+#: For every POST.
+IDEMPOTENCY_KEY: Final = OpenApiParameter(
+    "Idempotency-Key",
+    type={"type": "string", "minLength": 1, "maxLength": 255},
+    location=OpenApiParameter.HEADER,
+    description="Of your making, one for each thing to be done. The same request again gets the first answer, with "
+    "`Idempotent-Replayed: true`; another request with it is refused.",
+)
+
 _ALWAYS: Final = (401, 403, 429, 503)
 
 
-def answers(shape: type[BaseModel], *problems: int) -> dict[Any, Any]:
-    """200 with ``shape``, and the problems: those given and those that every call may have."""
-    found: dict[Any, Any] = {200: shape}
+def answers(shape: type[BaseModel], *problems: int, success: int = 200) -> dict[Any, Any]:
+    """``success`` with ``shape``, and the problems: those given and those that every call may have."""
+    found: dict[Any, Any] = {success: shape}
     for status in sorted({*problems, *_ALWAYS}):
         phrase = HTTPStatus(status).phrase
         found[status, "application/problem+json"] = OpenApiResponse(response=ProblemShape, description=phrase)

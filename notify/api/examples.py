@@ -123,3 +123,54 @@ DEAD_LETTER: Final[dict[str, Any]] = {
 }
 
 SKIPPED: Final[list[dict[str, Any]]] = [{"id": "01a20e61-0000-7000-8000-000000000000", "reason": "already_replayed"}]
+
+SEND_TEMPLATE: Final[dict[str, Any]] = {
+    "to": {"phone": "+8613800001234", "email": "li@example.com"},
+    "channels": ["sms", "email"],
+    "route": "first",
+    "template": "otp",
+    "locale": "zh-CN",
+    "params": {"code": "123456"},
+    "priority": "critical",
+    "category": "security",
+    "ttl_s": 300,
+}
+
+SEND_CONTENT: Final[dict[str, Any]] = {
+    "to": {"email": "li@example.com"},
+    "channels": ["email"],
+    "content": {"subject": "Your invoice", "text": "It is attached to your account.", "html": "<p>It is.</p>"},
+    "metadata": {"order": "A-1001"},
+    "ref": "invoice-1001",
+}
+
+ACCEPTED: Final[dict[str, Any]] = {
+    "id": _NOTIFICATION_ID,
+    "status": "queued",
+    "created_at": "2026-11-24T08:30:00.000Z",
+    "deliveries": [{"id": _DELIVERY_ID, "channel": "sms", "status": "queued", "to": "+86*******1234"}],
+}
+
+SEND_BATCH: Final[dict[str, Any]] = {
+    "channels": ["email"],
+    "template": "invoice",
+    "locale": "zh-CN",
+    "params": {"month": "2026-11"},
+    "priority": "bulk",
+    "recipients": [
+        {"to": {"email": "li@example.com"}, "params": {"amount": "12.50"}, "ref": "invoice-1001"},
+        {"to": {"email": "wang@example.com"}, "params": {"amount": "8.00"}, "ref": "invoice-1002"},
+    ],
+    "on_invalid": "skip",
+}
+
+ACCEPTED_BATCH: Final[dict[str, Any]] = {
+    "batch_id": _BATCH_ID,
+    "accepted": 2,
+    "rejected": [
+        {
+            "index": 2,
+            "errors": [{"path": "to.email", "code": "invalid_email", "detail": "This is not an email address."}],
+        }
+    ],
+}

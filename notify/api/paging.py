@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from notify.api.validation import Input
@@ -42,6 +42,7 @@ def _check_cursor(cursor: str) -> str:
     return cursor
 
 
+Cursor = Annotated[str, StringConstraints(max_length=64), AfterValidator(_check_cursor)]
 #: Times that ids and PostgreSQL can both hold.
 Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(9000, 1, 1, tzinfo=UTC))]
 
@@ -50,9 +51,7 @@ class PageQuery(Input):
     """What every list takes."""
 
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Results a page.")
-    cursor: Annotated[str, AfterValidator(_check_cursor)] | None = Field(
-        default=None, max_length=64, description="The `next_cursor` of the page before."
-    )
+    cursor: Cursor | None = Field(default=None, description="The `next_cursor` of the page before.")
 
     @property
     def before(self) -> UUID | None:
@@ -76,20 +75,22 @@ def page(results: list[dict[str, Any]], next_before: UUID | None) -> dict[str, A
 
 def parameters(query: type[Input]) -> list[OpenApiParameter]:
     """The query parameters that ``query`` reads, for the API's description."""
-    properties = query.model_json_schema()["properties"]
+    schema = query.model_json_schema()
     return [
         OpenApiParameter(
             name,
-            type=_schema(field),
+            type=_type(field, schema.get("$defs", {})),
             location=OpenApiParameter.QUERY,
             description=field.get("description", ""),
             default=field.get("default"),
         )
-        for name, field in properties.items()
+        for name, field in schema["properties"].items()
     ]
 
 
-def _schema(field: dict[str, Any]) -> dict[str, Any]:
-    """The type of a parameter: what is not given is absent in a query, not null."""
-    variants = [variant for variant in field.get("anyOf", [field]) if variant.get("type") != "null"]
-    return {key: value for key, value in variants[0].items() if key not in ("title", "description", "default")}
+def _type(field: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter by itself. What is not given is absent from a query, not null."""
+    (kind, *_others) = (variant for variant in field.get("anyOf", [field]) if variant.get("type") != "null")
+    if "$ref" in kind:
+        kind = definitions[kind["$ref"].rpartition("/")[2]]
+    return {key: value for key, value in kind.items() if key not in ("title", "description", "default")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from django.urls import path
@@ -16,15 +16,15 @@ from rest_framework.response import Response
 from notify import lanes, queries, timeline
 from notify.api import examples, presentation
 from notify.api.base import ApiView
-from notify.api.describing import answers, identifier
+from notify.api.describing import IDEMPOTENCY_KEY, answers, identifier
 from notify.api.idempotency import IdempotentPost
+from notify.api.inputs import ChannelName
 from notify.api.paging import CreatedQuery, page, parameters
 from notify.api.shapes import NotificationPage, NotificationShape, TimelineShape
 from notify.api.validation import Input, parse
 from notify.errors import Conflict
 from notify.models import Application, DeliveryStatus, Notification
 
-ChannelName = Literal["email", "sms", "push", "im", "voice", "webhook", "inapp"]
 #: Text that PostgreSQL can hold: it has no NUL.
 Text = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
 
@@ -125,7 +125,7 @@ class NotificationCancel(IdempotentPost, ApiView):
         description="Cancels the deliveries that were not yet handed to a provider; those that were go on. "
         "`409 conflict` when nothing is left to cancel.",
         tags=["Notifications"],
-        parameters=[identifier("notification_id", "The notification.")],
+        parameters=[identifier("notification_id", "The notification."), IDEMPOTENCY_KEY],
         request=None,
         responses=answers(NotificationShape, 404, 409, 422),
         examples=[OpenApiExample("Cancelled", value=examples.CANCELLED, response_only=True)],

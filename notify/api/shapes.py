@@ -107,6 +107,29 @@ class TimelineShape(Shape):
     events: list[EventShape]
 
 
+class RejectedFault(Shape):
+    """One fault of a recipient that was left out."""
+
+    path: str
+    code: str
+    detail: str
+
+
+class RejectedShape(Shape):
+    """A recipient that was left out of a batch: its place among the recipients, from 0, and all that is wrong."""
+
+    index: int
+    errors: list[RejectedFault]
+
+
+class AcceptedBatchShape(Shape):
+    """A batch that was accepted: it is stored, and will not be lost."""
+
+    batch_id: UUID
+    accepted: int
+    rejected: list[RejectedShape]
+
+
 class BatchShape(Shape):
     """A batch and what became of it. ``complete`` says that nothing is in flight, not that all went well."""
 

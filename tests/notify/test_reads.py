@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -328,7 +327,7 @@ def test_the_timeline_is_answered_in_its_shape(client: Client, application: Appl
         ("receipt", 1980),
     ]
     assert body["events"][3] == {
-        "at": json.loads(json.dumps(body["events"][3]["at"])),
+        "at": (start + timedelta(seconds=1, milliseconds=20)).isoformat().replace("+00:00", "Z"),
         "type": "attempted",
         "delivery_id": str(sent.id),
         "channel": "email",
@@ -349,7 +348,7 @@ def test_cancelling_takes_what_is_not_handed_over(client: Client, application: A
     make_delivery(one, "scheduled", channel="email")
     make_delivery(one, "queued", channel="sms")
     make_delivery(one, "sending", channel="push")
-    response = client.post(f"/api/v1/notifications/{one.id}/cancel")
+    response = client.generic("POST", f"/api/v1/notifications/{one.id}/cancel")
     assert response.status_code == 200, response.content
     NotificationShape.model_validate_json(response.content)
     states = {delivery["channel"]: delivery["status"] for delivery in response.json()["deliveries"]}
@@ -364,7 +363,7 @@ def test_cancelling_takes_what_is_not_handed_over(client: Client, application: A
 def test_cancelling_what_is_past_it_is_a_conflict(client: Client, application: Application, status: str) -> None:
     one = make_notification(application)
     make_delivery(one, status)
-    response = client.post(f"/api/v1/notifications/{one.id}/cancel")
+    response = client.generic("POST", f"/api/v1/notifications/{one.id}/cancel")
     assert (response.status_code, response.json()["code"]) == (409, "conflict")
 
 
@@ -372,7 +371,7 @@ def test_cancelling_again_with_the_same_key_replays_the_answer(client: Client, a
     one = make_notification(application)
     make_delivery(one, "queued")
     url, headers = f"/api/v1/notifications/{one.id}/cancel", {"Idempotency-Key": "once"}
-    first, second = (client.post(url, headers=headers) for _turn in range(2))
+    first, second = (client.generic("POST", url, headers=headers) for _turn in range(2))
     assert (first.status_code, second.status_code) == (200, 200)
     assert second["Idempotent-Replayed"] == "true"
     assert first.json() == second.json()
@@ -381,7 +380,7 @@ def test_cancelling_again_with_the_same_key_replays_the_answer(client: Client, a
 def test_another_applications_notification_can_not_be_cancelled(client: Client) -> None:
     other = make_notification(make_application())
     waiting = make_delivery(other, "queued")
-    assert client.post(f"/api/v1/notifications/{other.id}/cancel").status_code == 404
+    assert client.generic("POST", f"/api/v1/notifications/{other.id}/cancel").status_code == 404
     waiting.refresh_from_db()
     assert waiting.status == "queued"
 
@@ -389,7 +388,7 @@ def test_another_applications_notification_can_not_be_cancelled(client: Client) 
 def test_cancelling_needs_the_scope_to_send(application: Application) -> None:
     one = make_notification(application)
     client = as_application(application, "read")
-    assert client.post(f"/api/v1/notifications/{one.id}/cancel").status_code == 403
+    assert client.generic("POST", f"/api/v1/notifications/{one.id}/cancel").status_code == 403
 
 
 def test_cancelling_takes_no_fields(client: Client, application: Application) -> None:

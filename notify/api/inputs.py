@@ -1,0 +1,192 @@
+"""What a request to send may hold."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+from django.conf import settings
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from channels import addresses
+from channels.addresses import AddressInvalid
+from notify.api.validation import Input
+from notify.orders import Order, Recipient
+
+ChannelName = Literal["email", "sms", "push", "im", "voice", "webhook", "inapp"]
+PriorityName = Literal["critical", "normal", "bulk"]
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL_IN_TEXT: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_MAX_TTL_S: Final = 90 * 24 * 3600
+
+
+def _one_line(text: str) -> str:
+    if _CONTROL.search(text):
+        raise PydanticCustomError("control_character", "Control characters and line breaks are not allowed here.")
+    return text
+
+
+def _plain_text(text: str) -> str:
+    if _CONTROL_IN_TEXT.search(text):
+        raise PydanticCustomError("control_character", "Control characters are not allowed here.")
+    return text
+
+
+def _small_object(value: dict[str, Any]) -> dict[str, Any]:
+    if not value:
+        return value
+    limit = settings.NOTIFY["MAX_PARAMS_BYTES"]
+    try:
+        raw = orjson.dumps(value)
+    except TypeError:  # an integer beyond 64 bits, or nested too deeply
+        raise PydanticCustomError("not_allowed", "A value in here is larger than can be stored.") from None
+    if len(raw) > limit:
+        raise PydanticCustomError("too_long", f"At most {limit} bytes of JSON.")
+    if b"\\u0000" in raw and _holds_nul(value):
+        raise PydanticCustomError("control_character", "The character U+0000 can't be stored.")
+    return value
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any("\0" in key or _holds_nul(inner) for key, inner in value.items())
+    return isinstance(value, list) and any(_holds_nul(inner) for inner in value)
+
+
+def _callback_url(url: str) -> str:
+    try:
+        return addresses.normalize("webhook", url)
+    except AddressInvalid as error:
+        raise PydanticCustomError(error.code, "{detail}", {"detail": error.detail}) from None  # type: ignore[arg-type]
+
+
+def _distinct(channels: list[ChannelName]) -> list[ChannelName]:
+    if len(set(channels)) < len(channels):
+        raise PydanticCustomError("not_allowed", "Each channel at most once.")
+    return channels
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+Address = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+SmallObject = Annotated[dict[str, Any], AfterValidator(_small_object)]
+Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,4}$", max_length=35)]
+
+
+class To(Input):
+    """The addresses of one person. Each channel needs its own: email `email`; sms and voice `phone`; push
+    `device_token`; im `im`; webhook `url`; inapp `user_id`."""
+
+    email: Address | None = None
+    phone: Address | None = Field(default=None, description="E.164, with its plus sign.")
+    user_id: Address | None = None
+    device_token: Address | None = None
+    im: Address | None = None
+    url: Address | None = None
+
+    def given(self) -> dict[str, str]:
+        """The addresses that are there."""
+        return {name: value for name, value in self.__dict__.items() if value}
+
+
+class Content(Input):
+    """What to say, ready as it is: nothing in it is interpreted."""
+
+    subject: Annotated[Line, StringConstraints(max_length=998)] | None = None
+    text: Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_plain_text)] | None = None
+    html: Annotated[str, StringConstraints(max_length=1_000_000), AfterValidator(_plain_text)] | None = None
+
+
+class Common(Input):
+    """What one notification says, or all of a batch."""
+
+    channels: Annotated[list[ChannelName], Field(min_length=1, max_length=7), AfterValidator(_distinct)]
+    route: Literal["all", "first"] = Field(
+        default="all", description="`all`: on every channel. `first`: one after the other, until one is delivered."
+    )
+    template: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    locale: Locale | None = None
+    params: SmallObject = Field(default_factory=dict)
+    content: Content | None = None
+    priority: PriorityName = "normal"
+    category: Annotated[Line, StringConstraints(max_length=64)] | None = None
+    send_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+    ttl_s: Annotated[int, Field(ge=1, le=_MAX_TTL_S, strict=True)] | None = None
+    metadata: SmallObject = Field(default_factory=dict)
+    callback_url: Annotated[str, StringConstraints(max_length=2048), AfterValidator(_callback_url)] | None = None
+
+    @model_validator(mode="after")
+    def _either(self) -> Common:
+        if (self.template is None) == (self.content is None):
+            raise PydanticCustomError("template_or_content", "Give a template or content, and not both.")
+        return self
+
+    def order(self) -> Order:
+        """The order that it is."""
+        content = self.content.model_dump(exclude_none=True) if self.content is not None else None
+        return Order(
+            channels=tuple(self.channels),
+            route=self.route,
+            template=self.template,
+            content=content,
+            locale=self.locale or "",
+            params=self.params,
+            priority=self.priority,
+            category=self.category or "",
+            send_at=self.send_at,
+            expires_at=self.expires_at,
+            ttl_s=self.ttl_s,
+            metadata=self.metadata,
+            callback_url=self.callback_url or "",
+        )
+
+
+class NotificationInput(Common):
+    """One notification to one person."""
+
+    to: To
+    ref: Annotated[Line, StringConstraints(max_length=255)] | None = Field(
+        default=None, description="A name of your own for it, to find it by."
+    )
+
+    def recipient(self) -> Recipient:
+        """Whom it is for."""
+        return Recipient(to=self.to.given(), ref=self.ref or "")
+
+
+class RecipientInput(Input):
+    """One person of a batch; `params` and `metadata` add to those of the batch, and win over them."""
+
+    to: To
+    params: SmallObject = Field(default_factory=dict)
+    metadata: SmallObject = Field(default_factory=dict)
+    ref: Annotated[Line, StringConstraints(max_length=255)] | None = None
+
+    def recipient(self) -> Recipient:
+        """The person."""
+        return Recipient(to=self.to.given(), params=self.params, metadata=self.metadata, ref=self.ref or "")
+
+
+class StreamHead(Common):
+    """The first line of a batch as NDJSON; the recipients follow, a line each."""
+
+    on_invalid: Literal["reject", "skip"] = Field(
+        default="reject", description="Whether one faulty recipient refuses the batch, or is left out and reported."
+    )
+
+
+class BatchInput(StreamHead):
+    """One message to many people."""
+
+    recipients: list[Any] = Field(min_length=1)
+
+
+class BatchBody(StreamHead):
+    """One message to many people."""
+
+    recipients: list[RecipientInput] = Field(min_length=1, max_length=10_000)

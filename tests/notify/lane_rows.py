@@ -1,0 +1,85 @@
+"""Rows of lanes, as submission makes them, for tests of what happens after it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from channels.names import lane_name
+from notify import lanes
+from notify.ids import new_id
+from notify.models import Application
+from notify.rows import Claimed, DeliveryRow, NotificationRow
+
+
+def enter(
+    application: Application,
+    *,
+    count: int = 1,
+    now: datetime,
+    channel: str = "sms",
+    priority: str = "bulk",
+    due_in_s: float = 0.0,
+    **values: Any,
+) -> list[DeliveryRow]:
+    """Puts ``count`` deliveries into a lane and returns them."""
+    own = {name: values.pop(name) for name in ("route", "channels", "to", "callback_url", "content") if name in values}
+    notifications, deliveries = [], []
+    for _ in range(count):
+        notification = NotificationRow(
+            **{
+                "id": new_id(),
+                "application_id": application.pk,
+                "batch_id": None,
+                "template_version_id": None,
+                "locale": "",
+                "priority": priority,
+                "category": "",
+                "route": "all",
+                "channels": [channel],
+                "to": '{"phone": "+8613800001234", "email": "a@example.com", "user_id": "u1"}',
+                "params": "{}",
+                "content": '{"text": "Hello", "subject": "Hi"}',
+                "metadata": "{}",
+                "ref": "",
+                "callback_url": "",
+                "is_test": False,
+                "request_id": "",
+                "send_at": None,
+                "expires_at": now + timedelta(hours=1),
+                "created_at": now,
+                **own,
+            }
+        )
+        notifications.append(notification)
+        deliveries.append(
+            DeliveryRow(
+                **{
+                    "id": new_id(),
+                    "notification_id": notification.id,
+                    "application_id": application.pk,
+                    "batch_id": None,
+                    "kind": 0,
+                    "channel": channel,
+                    "lane": lane_name(channel, priority),
+                    "step": 0,
+                    "address": "+8613800001234",
+                    "payload": None,
+                    "is_test": False,
+                    "status": "queued",
+                    "due_at": now + timedelta(seconds=due_in_s),
+                    "deadline": now + timedelta(hours=1),
+                    "step_deadline": None,
+                    "created_at": now,
+                    **values,
+                }
+            )
+        )
+    lanes.enter(notifications=notifications, deliveries=deliveries)
+    return deliveries
+
+
+def claim(lane: str, *, limit: int = 500, now: datetime, lease: Any = None) -> list[Claimed]:
+    """A claim under a lease of its own."""
+    return lanes.claim(lane=lane, limit=limit, lease=lease or uuid4(), now=now)

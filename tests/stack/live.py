@@ -1,0 +1,181 @@
+"""The whole product, started as `make run` starts it, in a folder and on ports of its own."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+import pytest
+
+from config import ports, stack
+from config.processes import ProcessState, Supervisor
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+#: What the test run's own engines and runner put into the environment is not for the stack.
+_NOT_INHERITED = ("DATABASE_URL", "DATABASE_REPLICA_URLS", "REDIS_URL", "BROKER_URL", "DJANGO_SETTINGS_MODULE")
+
+
+class LiveStack:
+    """A running Goutong. ``start`` and ``stop`` as often as a test likes; the data stay until ``remove``."""
+
+    def __init__(self, *, demo: bool = False, data_dir: Path | None = None, **variables: str) -> None:
+        self._borrows = data_dir is not None
+        self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="goutong-live-"))
+        self.port, self.flower_port = ports.choose(), ports.choose()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        self.env = {name: value for name, value in self.env.items() if not name.startswith(("PYTEST", "MAKE", "MFLAGS"))}
+        self.env |= {
+            "DATA_DIR": str(self.data_dir),
+            "PORT": str(self.port),
+            "FLOWER_PORT": str(self.flower_port),
+            "DEMO": str(int(demo)),
+            **variables,
+        }
+        self.output = self.data_dir / "output.txt"
+        self._output_start = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """What `make run` is at a terminal: the process in front."""
+        assert self._process is not None
+        return self._process
+
+    def start(self, *command: str) -> None:
+        """Starts the stack, or ``command`` instead of it, in a process group of its own (as a shell would)."""
+        with self.output.open("ab") as output:
+            self._output_start = output.tell()
+            self._process = subprocess.Popen(
+                command or [sys.executable, "-m", "config.supervise", "run", "--tethered"],
+                cwd=REPOSITORY,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def wait_until_ready(self, *, timeout: float = 90.0) -> None:
+        """Waits until the product says that it can accept."""
+        deadline = time.monotonic() + timeout
+        while not self._is_ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the stack is not ready:\n{self.output.read_text(errors='replace')[-4000:]}")
+            time.sleep(0.1)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, timeout: float = 60.0) -> int:
+        """Signals the process in front and waits for its end. Returns its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout)
+
+    def manage(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+        """A management command that knows nothing but the DATA_DIR."""
+        return self._run(sys.executable, "manage.py", *arguments)
+
+    def ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """``python -m config.supervise ctl …``."""
+        return self._run(sys.executable, "-m", "config.supervise", "ctl", *arguments)
+
+    def state(self, name: str) -> ProcessState:
+        """How the supervisor sees one process."""
+        return Supervisor(self.data_dir).state(name)
+
+    def pids(self, name: str) -> list[int]:
+        """The process called ``name`` in the Procfile, and its children."""
+        pid = self.state(name).pid
+        if not pid:
+            return []
+        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+
+    def addresses(self) -> dict[str, str]:
+        """What the stack published."""
+        return stack.read_addresses(self.data_dir)
+
+    def remains(self) -> list[psutil.Process]:
+        """Every living process that has to do with this DATA_DIR."""
+        return [process for process in psutil.process_iter() if self._belongs(process)]
+
+    def remove(self) -> None:
+        """Ends whatever still runs, and removes the data; not those of somebody else's folder."""
+        if self._borrows:
+            return
+        for process in self.remains():
+            process.kill()
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    def _belongs(self, process: psutil.Process) -> bool:
+        try:
+            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            return process.environ().get("DATA_DIR") == str(self.data_dir) or any(
+                str(self.data_dir) in argument for argument in process.cmdline()
+            )
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+
+    def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=REPOSITORY, env=self.env, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def _is_ready(self) -> bool:
+        # A web of an earlier run may still answer: the run that was started last must have said so itself.
+        if b"is ready" not in self.output.read_bytes()[self._output_start :]:
+            return False
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def __enter__(self) -> LiveStack:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.stop()
+        self.remove()
+
+
+MakeStack = Callable[..., LiveStack]
+
+
+@pytest.fixture
+def make_stack() -> Iterator[MakeStack]:
+    """Makes stacks that a test starts itself; they are stopped and removed after it."""
+    made: list[LiveStack] = []
+
+    def make(**options: object) -> LiveStack:
+        made.append(LiveStack(**options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def live_stack() -> Iterator[LiveStack]:
+    """One running product for all tests that only use it. They carry ``@pytest.mark.xdist_group("live_stack")``."""
+    with LiveStack() as live:
+        live.start()
+        live.wait_until_ready()
+        yield live
+        live.stop()
+        assert live.remains() == []
