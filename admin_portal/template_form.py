@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from channels.names import CHANNELS
 from notify import templating
 from notify.errors import NotifyError
 from notify.models import Template, TemplateVersion
+from notify.template_contents import is_locale, variables_of
 
 PART_LABELS: Final = {"subject": _("subject"), "text": _("text"), "html": _("HTML")}
 _ROWS: Final = {"text": 6, "html": 16}
@@ -83,6 +83,13 @@ class TemplateForm(ModelForm):
         self.contents: dict[str, Any] = {}
         if self.instance.current is not None:
             self.initial.setdefault("default_locale", self.instance.current.default_locale)
+
+    def clean_default_locale(self) -> str:
+        """Refuses what is no locale."""
+        locale: str = self.cleaned_data["default_locale"]
+        if not is_locale(locale):
+            raise ValidationError(_("Write a locale such as en or zh-CN."), code="locale")
+        return locale
 
     def clean(self) -> dict[str, Any]:
         """Puts the contents together and lets the template engine judge them."""
@@ -172,6 +179,8 @@ class PreviewForm(forms.Form):
         return params
 
 
-def sample(names: Sequence[str]) -> str:
-    """A JSON object that holds an example for each variable."""
-    return json.dumps({name: f"‹{name}›" for name in names}, ensure_ascii=False, indent=2)
+def sample(version: TemplateVersion) -> dict[str, str]:
+    """An example for each variable of ``version``."""
+    variables = version.variables or variables_of(version.contents)
+    names = {name for found in variables.values() for kind in ("required", "optional") for name in found[kind]}
+    return {name: f"‹{name}›" for name in sorted(names)}

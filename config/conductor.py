@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -51,13 +51,22 @@ class StopRequested(Exception):  # noqa: N818  (a wish, not an error)
     """A signal asked the stack to stop."""
 
 
+def _select(commands: Mapping[str, str], *, demo: bool, only: Sequence[str] | None) -> dict[str, str]:
+    unknown = set(only or ()) - commands.keys()
+    if unknown:
+        raise procfile.ProcfileError(f"the Procfile has no process {', '.join(sorted(unknown))}")
+    wanted = only or [name for name in commands if demo or name not in _DEMO_PROCESSES]
+    return {name: command for name, command in commands.items() if name in wanted}
+
+
 class Conductor:
     """Runs the stack of one DATA_DIR. ``run`` blocks until it has stopped; the caller holds the stack's lock."""
 
-    def __init__(self, environment: Environment, *, follow_parent: bool) -> None:
+    def __init__(self, environment: Environment, *, only: Sequence[str] | None, follow_parent: bool) -> None:
         self._environment = environment
         self._data_dir = environment.data_dir
         self._surroundings = Surroundings(environment)
+        self._commands = _select(procfile.read(BASE_DIR / "Procfile"), demo=environment.demo, only=only)
         self._make = MakeWatch() if follow_parent else None
         self._supervisor = Supervisor(self._data_dir)
         self._supervisord: subprocess.Popen[bytes] | None = None
@@ -71,14 +80,11 @@ class Conductor:
                 signal.signal(number, self._on_signal)
         self._clear()
         servers = self._surroundings.servers()
-        commands = procfile.read(BASE_DIR / "Procfile")
-        if not self._environment.demo:
-            commands = {name: command for name, command in commands.items() if name not in _DEMO_PROCESSES}
-        names = [*(server.name for server in servers), *commands]
+        names = [*(server.name for server in servers), *self._commands]
         self._terminal = Terminal(logs_folder(self._data_dir), ["supervisord", *names])
         code = 0
         try:
-            self._launch(servers, commands)
+            self._launch(servers)
             self._keep_running()
         except StopRequested:
             pass
@@ -100,17 +106,18 @@ class Conductor:
             print(f"goutong: stopped what an earlier run had left: {', '.join(stopped)}", flush=True)  # noqa: T201
         run = self._data_dir / "run"
         shutil.rmtree(run / "metrics", ignore_errors=True)
-        for folder in (run, logs_folder(self._data_dir), records_folder(self._data_dir)):
+        static = self._data_dir / "static"  # nothing is collected into it, but WhiteNoise looks
+        for folder in (run, static, logs_folder(self._data_dir), records_folder(self._data_dir)):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def _launch(self, servers: list[Server], commands: dict[str, str]) -> None:
+    def _launch(self, servers: list[Server]) -> None:
         environment = self._surroundings.for_processes()
         programs = [
             *(
                 Program(name=server.name, command=server.command, stop_signal=server.stop_signal, user=server.user)
                 for server in servers
             ),
-            *(Program(name=name, command=procfile.expand(text, environment)) for name, text in commands.items()),
+            *(Program(name=name, command=procfile.expand(text, environment)) for name, text in self._commands.items()),
         ]
         self._start_supervisord(programs, environment)
         for server in servers:
@@ -124,14 +131,14 @@ class Conductor:
         stack.write_private(stack.addresses_path(self._data_dir), self._surroundings.addresses(servers))
         self._say("migrating the database")
         self._manage("migrate", "--noinput", environment=environment)
-        first = [name for name in ("web", "sandbox") if name in commands]
+        first = [name for name in ("web", "sandbox") if name in self._commands]
         self._supervisor.start(first)
         demo = self._load_demo(environment) if self._environment.demo else None
         deadline = time.monotonic() + _WEB_FIRST_S
-        while not self._web_is_ready() and time.monotonic() < deadline:
+        while "web" in first and not self._web_is_ready() and time.monotonic() < deadline:
             self._pause(0.2)
-        self._supervisor.start(name for name in commands if name not in first)
-        while not self._web_is_ready():
+        self._supervisor.start(name for name in self._commands if name not in first)
+        while "web" in first and not self._web_is_ready():
             self._look_after()
             self._pause(0.5)
         self._say(self._surroundings.banner(demo))

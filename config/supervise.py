@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     environment.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
     try:
         with stack.held(environment.data_dir):
-            return Conductor(environment, follow_parent=arguments.tethered).run()
+            return Conductor(environment, only=arguments.only, follow_parent=arguments.tethered).run()
     except (stack.AlreadyRunningError, PortTakenError, ProcfileError, MissingProgramError, PermissionError) as error:
         return _refuse(str(error))
     except subprocess.CalledProcessError as error:
@@ -99,6 +99,9 @@ def main() -> int:
     commands = parser.add_subparsers(required=True)
     running = commands.add_parser("run", help="run the stack in the foreground")
     running.add_argument("--tethered", action="store_true", help="stop when the parent process does")
+    running.add_argument(
+        "--only", type=lambda names: names.split(","), metavar="NAME,…", help="of the Procfile, run no more than these"
+    )
     running.set_defaults(act=run)
     commands.add_parser("stop", help="stop the running stack").set_defaults(act=stop)
     commands.add_parser("ps", help="list the processes").set_defaults(act=ps)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from config import banner, embedded, ports, stack
 from config.embedded import Server
-from config.env import Environment
+from config.env import BASE_DIR, Environment
 
 _MAKE_VARIABLES: Final = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKE_TERMOUT", "MAKE_TERMERR")
 
@@ -143,7 +143,9 @@ class Surroundings:
             web_url=self.web_url,
             flower_url=self.flower_url,
             flower_login=self.flower_login,
-            data_dir=os.path.relpath(self._data_dir),
+            data_dir=str(
+                self._data_dir.relative_to(BASE_DIR) if self._data_dir.is_relative_to(BASE_DIR) else self._data_dir
+            ),
             demo=demo,
         )
 

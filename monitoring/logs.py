@@ -77,7 +77,7 @@ class LineHandler(logging.Handler):
             line = self.format(record)
         except Exception as error:  # noqa: BLE001  (a log call must not fail its caller; logging's own report of it
             # would print the arguments unmasked)
-            line = _as_json({"level": "error", "logger": record.name, "event": f"unloggable record: {error!r:.200}"})
+            line = render_json({"level": "error", "logger": record.name, "event": f"unloggable record: {error!r:.200}"})
         try:
             sys.stderr.write(line + "\n")
         except (OSError, ValueError, AttributeError):
@@ -155,7 +155,7 @@ def _has_exception(record: logging.LogRecord) -> bool:
 
 def _renderer(log_format: str) -> Callable[[Fields], str]:
     if log_format == "json":
-        return _as_json
+        return render_json
     console = structlog.dev.ConsoleRenderer(
         colors=sys.stderr is not None and sys.stderr.isatty(),
         exception_formatter=structlog.dev.plain_traceback,
@@ -164,7 +164,8 @@ def _renderer(log_format: str) -> Callable[[Fields], str]:
     return lambda line: str(console(None, "", line))
 
 
-def _as_json(line: Fields) -> str:
+def render_json(line: Fields) -> str:
+    """``line`` as one line of JSON, whatever is in it."""
     try:
         return orjson.dumps(line).decode()
     except (TypeError, ValueError):  # lone surrogates, integers of more than 64 bits

@@ -78,7 +78,12 @@ class Doorbell:
             now = time.monotonic()
             early = {lane for lane in lanes if now - rung_at.get(lane, 0.0) < _GATHER_S}
             for lane in lanes - early:
-                self._ring_now(lane)
+                try:
+                    self._ring_now(lane)
+                except Exception:
+                    # The edge of this thread: it must outlive whatever a broker's client library comes up with.
+                    logger.exception("the doorbell of %s could not be rung", lane)
+                    self._producer = None
                 rung_at[lane] = time.monotonic()
             if early:
                 with self._changed:
@@ -117,7 +122,7 @@ class Doorbell:
     def _close(self) -> None:
         connection, self._connection, self._producer = self._connection, None, None
         if connection is not None:
-            connection.collapse()
+            connection.collect()
 
 
 class _Holder:

@@ -29,6 +29,7 @@ class Engines:
 
     def __init__(self) -> None:
         self.data_dir = Path(tempfile.mkdtemp(prefix="goutong-tests-"))
+        (self.data_dir / "static").mkdir()
         self._running: list[tuple[embedded.Server, subprocess.Popen[bytes]]] = []
 
     def start(self, *, postgres: bool, valkey: bool) -> None:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.test import Client
+
 from channels.names import ADDRESS_FIELDS, lane_name
 from notify import api_keys
 from notify.ids import floor_id
@@ -69,6 +71,11 @@ def make_key(application: Application, *scopes: str, is_test: bool = False) -> s
         allowed_ips=[],
     )
     return plain
+
+
+def make_client(application: Application, *scopes: str) -> Client:
+    """A client of the API with a key of ``application``."""
+    return Client(headers={"Authorization": f"Bearer {make_key(application, *scopes)}"})
 
 
 def make_template(key: str, *, application: Application | None = None, number: int = 1) -> TemplateVersion:

@@ -163,6 +163,8 @@ class HttpClient:
         request can't be written down), and ForbiddenUrl from a guarded client.
         """
         url = join_url(self._base_url, url)
+        if not is_http_url(url):
+            raise Misconfigured("the URL is not an http:// or https:// URL with a host")
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
         check_headers(headers)
         with deadline.attempt(timeout) as attempt:

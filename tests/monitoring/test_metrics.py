@@ -100,6 +100,7 @@ def test_a_receiver_never_raises(log_lines: Callable[[], list[dict[str, Any]]]) 
 
 COUNT = """
 import sys
+import prometheus_client  # as Flower's command has it done in every process of Celery
 import django; django.setup()
 from notify import signals
 signals.leases_expired.send(sender=None, lane=sys.argv[1], count=1)

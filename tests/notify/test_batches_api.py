@@ -11,7 +11,7 @@ from django.test import Client
 from notify.api.shapes import BatchShape
 from notify.models import Application, DeliveryKind, DeliveryStatus
 from tests import factories
-from tests.factories import make_application, make_batch, make_delivery, make_key, make_notification
+from tests.factories import make_application, make_batch, make_client, make_delivery, make_notification
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +23,7 @@ def application() -> Application:
 
 @pytest.fixture
 def client(application: Application) -> Client:
-    return Client(headers={"Authorization": f"Bearer {make_key(application)}"})
+    return make_client(application)
 
 
 def make_members(application: Application, *statuses: str, **values: object) -> str:

@@ -13,7 +13,14 @@ from django.test import Client
 from notify.api.shapes import DeadLetterPage, DiscardedShape, ReplayedShape
 from notify.models import Application, DeadLetter, Delivery
 from tests import factories
-from tests.factories import make_application, make_attempt, make_dead_letter, make_delivery, make_key, make_notification
+from tests.factories import (
+    make_application,
+    make_attempt,
+    make_client,
+    make_dead_letter,
+    make_delivery,
+    make_notification,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -25,11 +32,7 @@ def application() -> Application:
 
 @pytest.fixture
 def client(application: Application) -> Client:
-    return as_application(application)
-
-
-def as_application(application: Application, *scopes: str) -> Client:
-    return Client(headers={"Authorization": f"Bearer {make_key(application, *scopes)}"})
+    return make_client(application)
 
 
 def bury(application: Application, *, channel: str = "email", status: str = "dead", **values: Any) -> DeadLetter:
@@ -237,6 +240,6 @@ def test_the_same_idempotency_key_replays_the_answer(client: Client, application
 
 @pytest.mark.parametrize(("scope", "status"), [("dead_letters", 200), ("send", 200), ("read", 403), ("templates", 403)])
 def test_replay_and_discard_need_a_scope_that_covers_them(application: Application, scope: str, status: int) -> None:
-    client = as_application(application, scope)
+    client = make_client(application, scope)
     for verb in ("replay", "discard"):
         assert post(client, verb, {"ids": [str(bury(application).id)]}).status_code == status

@@ -22,19 +22,22 @@ from config.processes import ProcessState, Supervisor
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: What the test run's own engines and runner put into the environment is not for the stack.
-_NOT_INHERITED = ("DATABASE_URL", "DATABASE_REPLICA_URLS", "REDIS_URL", "BROKER_URL", "DJANGO_SETTINGS_MODULE")
+_NOT_INHERITED = ("DATABASE_", "REDIS_", "BROKER_", "DJANGO_", "PYTEST", "MAKE", "MFLAGS")
 
 
 class LiveStack:
     """A running Goutong. ``start`` and ``stop`` as often as a test likes; the data stay until ``remove``."""
 
-    def __init__(self, *, demo: bool = False, data_dir: Path | None = None, **variables: str) -> None:
+    def __init__(self, *, demo: bool = False, only: str = "", data_dir: Path | None = None, **variables: str) -> None:
+        self._only = ["--only", only] if only else []
         self._borrows = data_dir is not None
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="goutong-live-"))
         self.port, self.flower_port = ports.choose(), ports.choose()
         self.url = f"http://127.0.0.1:{self.port}"
         self.env = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-        self.env = {name: value for name, value in self.env.items() if not name.startswith(("PYTEST", "MAKE", "MFLAGS"))}
+        self.env = {
+            name: value for name, value in self.env.items() if not name.startswith(("PYTEST", "MAKE", "MFLAGS"))
+        }
         self.env |= {
             "DATA_DIR": str(self.data_dir),
             "PORT": str(self.port),
@@ -57,7 +60,7 @@ class LiveStack:
         with self.output.open("ab") as output:
             self._output_start = output.tell()
             self._process = subprocess.Popen(
-                command or [sys.executable, "-m", "config.supervise", "run", "--tethered"],
+                command or [sys.executable, "-m", "config.supervise", "run", "--tethered", *self._only],
                 cwd=REPOSITORY,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
@@ -79,7 +82,7 @@ class LiveStack:
         self.process.send_signal(number)
         return self.process.wait(timeout)
 
-    def manage(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A management command that knows nothing but the DATA_DIR."""
         return self._run(sys.executable, "manage.py", *arguments)
 

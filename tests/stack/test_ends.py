@@ -14,6 +14,9 @@ from config import stack
 from tests.conftest import WaitFor
 from tests.stack.live import LiveStack, MakeStack
 
+#: One process of each kind is enough to see how a stack ends, and starts sooner.
+FEW = "web,email,beat"
+
 pytestmark = pytest.mark.xdist_group("live_stack")
 
 
@@ -37,7 +40,7 @@ def supervisord_of(live: LiveStack) -> psutil.Process:
 
 
 def test_ctrl_c_leaves_no_process_and_the_next_start_finds_the_data(make_stack: MakeStack) -> None:
-    live = make_stack()
+    live = make_stack(only=FEW)
     live.start()
     live.wait_until_ready()
     write_note(live, "kept")
@@ -54,7 +57,7 @@ def test_ctrl_c_leaves_no_process_and_the_next_start_finds_the_data(make_stack: 
 
 
 def test_closing_the_terminal_leaves_no_process(make_stack: MakeStack) -> None:
-    live = make_stack()
+    live = make_stack(only=FEW)
     live.start()
     live.wait_until_ready()
 
@@ -65,7 +68,7 @@ def test_closing_the_terminal_leaves_no_process(make_stack: MakeStack) -> None:
 def test_after_kill_9_of_the_conductor_all_ends_and_the_next_start_finds_the_data(
     make_stack: MakeStack, wait_for: WaitFor
 ) -> None:
-    live = make_stack()
+    live = make_stack(only=FEW)
     live.start()
     live.wait_until_ready()
     write_note(live, "kept")
@@ -80,7 +83,7 @@ def test_after_kill_9_of_the_conductor_all_ends_and_the_next_start_finds_the_dat
 
 
 def test_a_start_right_after_kill_9_of_everything_in_charge_works(make_stack: MakeStack) -> None:
-    live = make_stack()
+    live = make_stack(only=FEW)
     live.start()
     live.wait_until_ready()
     write_note(live, "kept")
@@ -96,7 +99,7 @@ def test_a_start_right_after_kill_9_of_everything_in_charge_works(make_stack: Ma
 
 
 def test_when_supervisord_is_killed_the_stack_ends_with_an_error(make_stack: MakeStack) -> None:
-    live = make_stack()
+    live = make_stack(only=FEW)
     live.start()
     live.wait_until_ready()
 
@@ -108,7 +111,7 @@ def test_when_supervisord_is_killed_the_stack_ends_with_an_error(make_stack: Mak
 
 
 def test_a_lock_file_whose_process_id_went_to_another_does_not_stop_postgres(make_stack: MakeStack) -> None:
-    live = make_stack()
+    live = make_stack(only=FEW)
     live.start()
     live.wait_until_ready()
     assert live.stop() == 0

@@ -94,7 +94,7 @@ def test_a_taken_port_is_refused_by_its_setting(live_stack: LiveStack, make_stac
 
 
 def test_two_stacks_run_side_by_side(live_stack: LiveStack, make_stack: MakeStack) -> None:
-    other = make_stack()
+    other = make_stack(only="web,control")
     other.start()
     other.wait_until_ready()
 

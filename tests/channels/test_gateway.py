@@ -1,0 +1,220 @@
+"""The gateway: each message has exactly one result, and its path between providers follows whose fault it was."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from channels import directory, gateway
+from channels.gateway import Session
+from channels.models import Channel, Provider
+from channels.types import OutboundMessage, SendResult
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _fresh_directory() -> Iterator[None]:
+    directory.forget()
+    yield
+    directory.forget()
+
+
+def provider(name: str, *, weight: int = 100, **config: Any) -> Provider:
+    fields = {
+        key: config.pop(key) for key in ("rate_limit", "max_concurrency", "timeout_s", "enabled") if key in config
+    }
+    return Provider.objects.create(
+        name=f"{name}-{uuid4().hex[:8]}", channel="sms", adapter="sandbox", weight=weight, config=config, **fields
+    )
+
+
+def message(**values: Any) -> OutboundMessage:
+    defaults: dict[str, Any] = {
+        "id": uuid4(),
+        "channel": "sms",
+        "priority": "normal",
+        "to": "+8613800001234",
+        "text": "Hello",
+        "deadline": datetime.now(UTC) + timedelta(minutes=5),
+    }
+    return OutboundMessage(**{**defaults, **values})
+
+
+def send(*messages: OutboundMessage) -> list[SendResult]:
+    return list(gateway.send_batch(messages, channel="sms", priority="normal"))
+
+
+def session() -> Session:
+    return gateway.open_session(channel="sms", priority="normal", rng=random.Random(1))
+
+
+def test_each_message_has_exactly_one_result() -> None:
+    provider("a")
+    messages = [message() for _ in range(700)]
+    results = send(*messages)
+    assert Counter(result.message.id for result in results) == Counter(one.id for one in messages)
+    assert all(result.receipt is not None for result in results)
+
+
+def test_no_provider_is_a_result_that_uses_up_no_attempt() -> None:
+    (result,) = send(message())
+    assert result.error is not None
+    assert result.error.code == "no_provider"
+    assert not result.error.uses_attempt
+    assert result.tries == ()
+
+
+def test_a_disabled_provider_is_not_asked() -> None:
+    provider("a", enabled=False)
+    (result,) = send(message())
+    assert result.error is not None
+    assert result.error.code == "no_provider"
+
+
+def test_a_provider_s_fault_falls_over_to_the_next_within_the_same_attempt() -> None:
+    bad = provider("bad", weight=1000, error_rate=1.0, error="unavailable")
+    good = provider("good", weight=0)
+    (result,) = send(message())
+    assert [attempt.provider for attempt in result.tries] == [bad.name, good.name]
+    assert result.receipt is not None
+    assert result.provider == good.name
+
+
+def test_the_recipient_s_fault_is_no_reason_to_ask_another_provider() -> None:
+    bad = provider("bad", weight=1000, error_rate=1.0, error="recipient_rejected")
+    provider("good", weight=0)
+    (result,) = send(message())
+    assert [attempt.provider for attempt in result.tries] == [bad.name]
+    assert result.error is not None
+    assert result.error.code == "recipient_rejected"
+
+
+def test_an_unknown_outcome_falls_over_where_a_duplicate_is_better_than_a_loss() -> None:
+    provider("bad", weight=1000, error_rate=1.0, error="outcome_unknown")
+    provider("good", weight=0)
+    (result,) = send(message())
+    assert [attempt.error.code if attempt.error else "sent" for attempt in result.tries] == ["outcome_unknown", "sent"]
+
+
+def test_an_unknown_outcome_goes_to_nobody_else_where_the_channel_holds() -> None:
+    Channel.objects.create(name="sms", outcome_unknown="hold")
+    provider("bad", weight=1000, error_rate=1.0, error="outcome_unknown")
+    provider("good", weight=0)
+    (result,) = send(message())
+    assert len(result.tries) == 1
+    assert result.error is not None
+    assert result.error.code == "outcome_unknown"
+
+
+def test_when_all_providers_fail_the_last_error_is_the_result() -> None:
+    provider("a", error_rate=1.0, error="unavailable")
+    provider("b", error_rate=1.0, error="unavailable")
+    (result,) = send(message())
+    assert len(result.tries) == 2
+    assert result.error is not None
+    assert result.error.code == "unavailable"
+
+
+def test_a_provider_whose_configuration_does_not_fit_is_skipped() -> None:
+    provider("broken", weight=1000, no_such_key=1)
+    good = provider("good", weight=0)
+    (result,) = send(message())
+    assert result.provider == good.name
+    assert result.tries[0].error is not None
+    assert result.tries[0].error.code == "misconfigured"
+
+
+def test_test_messages_only_ever_reach_the_sandbox() -> None:
+    provider("real")
+    (result,) = send(message(test=True))
+    assert [attempt.provider for attempt in result.tries] == [directory.TEST_PROVIDER]
+
+
+def test_a_change_of_configuration_is_taken_up_without_a_restart() -> None:
+    row = provider("a", error_rate=1.0, error="unavailable")
+    assert send(message())[0].error is not None
+    row.config = {}
+    row.save()
+    directory.forget()
+    assert send(message())[0].receipt is not None
+
+
+def test_a_hung_provider_takes_no_place_of_another() -> None:
+    hung = provider("hung", weight=1000, timeout_rate=1.0, max_concurrency=2, timeout_s=5)
+    talk = session()
+    talk.submit(message() for _ in range(10))
+    Provider.objects.filter(pk=hung.pk).update(enabled=False)
+    fine = provider("fine")
+    directory.forget()
+    other = session()
+    other.submit([message()])
+    began = time.monotonic()
+    (result,) = other.collect(timeout=4.0, at_most=10)
+    assert result.provider == fine.name
+    assert time.monotonic() - began < 4.0
+    talk.withdraw()
+
+
+def test_what_was_not_handed_over_can_be_withdrawn() -> None:
+    provider("slow", latency_ms=300, max_concurrency=2)
+    talk = session()
+    messages = [message() for _ in range(20)]
+    talk.submit(messages)
+    withdrawn = talk.withdraw()
+    results: list[SendResult] = []
+    while talk.pending:
+        results += talk.collect(timeout=2.0, at_most=50)
+    assert len(withdrawn) + len(results) == 20
+    assert not set(withdrawn) & {result.message.id for result in results}
+    assert len(withdrawn) >= 16
+
+
+def test_nothing_is_handed_over_once_the_lease_is_no_longer_ours() -> None:
+    provider("a")
+    talk = session()
+    talk.valid_until = time.monotonic() - 1
+    talk.submit([message()])
+    (result,) = talk.collect(timeout=2.0, at_most=1)
+    assert result.error is not None
+    assert result.error.code == "lease_lost"
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_a_rate_limit_is_kept_and_the_rest_goes_to_the_next_provider() -> None:
+    slow = provider("slow", weight=1000, rate_limit="5/m")
+    spare = provider("spare", weight=0)
+    results = send(*[message() for _ in range(20)])
+    assert Counter(result.provider for result in results) == {slow.name: 5, spare.name: 15}
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_with_nobody_else_what_is_over_the_rate_waits_and_uses_up_no_attempt() -> None:
+    provider("slow", rate_limit="5/m")
+    results = send(*[message() for _ in range(8)])
+    errors = [result.error for result in results if result.error is not None]
+    assert len(errors) == 3
+    assert all(error.code == "throttled" and not error.uses_attempt for error in errors)
+    assert all(error.retry_after and error.retry_after <= 60 for error in errors)
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_a_short_wait_for_the_rate_is_waited_here() -> None:
+    provider("slow", rate_limit="5/s")
+    results = send(*[message() for _ in range(8)])
+    assert all(result.receipt is not None for result in results)
+
+
+def test_a_message_with_little_time_left_does_not_shorten_the_patience_for_others() -> None:
+    provider("slow", latency_ms=300, max_concurrency=1, timeout_s=5)
+    urgent = message(deadline=datetime.now(UTC) + timedelta(milliseconds=100))
+    patient = [message() for _ in range(3)]
+    results = {result.message.id: result for result in send(urgent, *patient)}
+    assert all(results[one.id].receipt is not None for one in patient)
