@@ -199,7 +199,7 @@ SPECTACULAR_SETTINGS = {
 # --- what the product itself can be told -----------------------------------------------------------------------------
 
 #: Limits of a request. Sizes in bytes.
-NOTIFY = {
+NOTIFY: dict[str, Any] = {
     "MAX_BODY_BYTES": 2 * 1024 * 1024,
     "MAX_BATCH_BODY_BYTES": 32 * 1024 * 1024,
     "MAX_STREAM_BODY_BYTES": 512 * 1024 * 1024,
@@ -217,9 +217,10 @@ NOTIFY = {
     "PARTITIONS_AHEAD_DAYS": 7,
 }
 #: How lanes move. Times in seconds.
-LANES = {
+LANES: dict[str, Any] = {
     "BATCH": 500,
     "LEASE_S": 30.0,
+    "RESTART_GRACE_S": 30.0,
     "DRAIN_S": 20.0,
     "SHARES": {"vip": 4, "standard": 1},
     "DRAINS_PER_LANE": 2,
@@ -228,7 +229,7 @@ LANES = {
     "RETRY_BASE_S": 2.0,
     "RETRY_CAP_S": 600.0,
 }
-CHANNELS = {
+CHANNELS: dict[str, Any] = {
     "ALLOW_PRIVATE_URLS": ENV.allow_private_urls,
     "CONFIG_MAX_AGE_S": 1.0,
     "SANDBOX_JOURNAL": DATA_DIR / "sandbox" if ENV.demo else None,

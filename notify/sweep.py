@@ -46,7 +46,7 @@ def sweep(*, worker: str, now: datetime) -> list[DueLane]:
 def settle_expired_leases(*, worker: str, now: datetime) -> int:
     """Decides what becomes of deliveries whose lease ran out: sent again, or held, as their channel says."""
     lease = uuid4()
-    claimed = lanes.take_expired_leases(lease=lease, limit=_AT_MOST, now=now, grace_s=settings.LANES["LEASE_S"])
+    claimed = lanes.take_expired_leases(lease=lease, limit=_AT_MOST, now=now, grace_s=settings.LANES["RESTART_GRACE_S"])
 
     def decide(one: Claimed, facts: Facts, rules: Rules) -> Outcome:
         outcome = outcomes.fail(claimed=one, facts=facts, error=OutcomeUnknown(_LEASE_RAN_OUT), now=now, rules=rules)

@@ -149,8 +149,8 @@ def _lookup() -> str:
 
 
 def find_template(*, application: Application, key: str) -> tuple[Template, TemplateVersion]:
-    """The template ``key`` as ``application`` sees it (its own before the company's), at its current version. One query;
-    two for a version that this process has not seen. Raises InvalidRequest."""
+    """The template ``key`` as ``application`` sees it (its own before the company's), at its current version. One
+    query; two for a version that this process has not seen. Raises InvalidRequest."""
     row = None
     if "\0" not in key:
         with connection.cursor() as cursor:

@@ -18,7 +18,11 @@ else:
 
 
 class FieldFilter(DropdownFilter):
-    """Rows whose ``parameter_name`` column has the chosen value."""
+    """Rows whose ``parameter_name`` column has the chosen value, also one that is no longer offered: what a link says
+    must never show more than it says."""
+
+    def has_output(self) -> bool:
+        return True
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset

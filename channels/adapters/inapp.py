@@ -72,11 +72,13 @@ def _write(rows: list[InboxMessage]) -> None:
     if not rows:
         return
     connection = connections[router.db_for_write(InboxMessage)]
-    connection.close_if_unusable_or_obsolete()
+    ours = not connection.in_atomic_block
+    if ours:
+        connection.close_if_unusable_or_obsolete()
     try:
         InboxMessage.objects.bulk_create(rows, ignore_conflicts=True)
     except (OperationalError, InterfaceError):
-        if not connection.in_atomic_block:
+        if ours:
             connection.close()
         raise
 

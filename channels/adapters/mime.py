@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from email import policy
-from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -25,6 +24,9 @@ _ASCII: Final = policy.SMTP.clone(cte_type="7bit")
 _UTF8: Final = policy.SMTPUTF8.clone(cte_type="7bit")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _UNSENDABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
+#: Local parts that need no quotes, and domains: nothing in them can end an address or begin another.
+_LOCAL: Final = re.compile(r"[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\"(),:;<>@\[\\\]]+")
+_DOMAIN: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*")
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
 
@@ -43,13 +45,12 @@ def parse_recipient(text: str) -> Address:
     """The address that a message is for. Raises RecipientRejected when it is none, or more than one."""
     local, _at, domain = text.rpartition("@")
     try:
-        # addr_spec parses strictly, so a comma or an angle bracket can't add a second recipient to the header.
-        checked = Address(addr_spec=f"{local}@{_ascii_domain(domain)}")
-    except (ValueError, IndexError, HeaderParseError):
-        raise RecipientRejected("this is not an email address") from None
-    if _CONTROL.search(text) or " " in text:
+        domain = _ascii_domain(domain)
+    except ValueError:
+        domain = ""
+    if len(local.encode("utf-8", "replace")) > 64 or not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
         raise RecipientRejected("this is not an email address")
-    return checked
+    return Address(username=local, domain=domain)
 
 
 def _ascii_domain(domain: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from django.conf import settings
 from django.urls import path
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from pydantic import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from notify import submission
 from notify.api import examples, presentation, stream
 from notify.api.base import ApiView
-from notify.api.describing import answers
+from notify.api.describing import IDEMPOTENCY_KEY, answers
 from notify.api.idempotency import Answer, read_key, request_fingerprint, run_idempotently
 from notify.api.inputs import BatchBody, BatchInput, NotificationInput, RecipientInput, StreamHead
 from notify.api.reads import list_notifications, list_schema
@@ -27,13 +27,6 @@ from notify.api.validation import field_errors
 from notify.errors import FieldError, InvalidRequest
 from notify.orders import Recipient
 from notify.submission import AcceptedBatch
-
-_KEY: Final = OpenApiParameter(
-    "Idempotency-Key",
-    type=OpenApiTypes.STR,
-    location=OpenApiParameter.HEADER,
-    description="The same key with the same request is answered with the first answer, for 24 hours.",
-)
 
 
 class Notifications(ApiView):
@@ -50,7 +43,7 @@ class Notifications(ApiView):
         description="Accepts one notification to one person. `202` means that its deliveries are stored: from here on "
         "they reach the person, or their end is accounted for.",
         tags=["Notifications"],
-        parameters=[_KEY],
+        parameters=[IDEMPOTENCY_KEY],
         request=NotificationInput,
         responses=answers(AcceptedShape, 400, 409, 413, 415, 422, success=202),
         examples=[
@@ -89,7 +82,7 @@ class NotificationBatch(ApiView):
         description="Accepts one message to up to 10,000 people, or, as `application/x-ndjson` (the common part on the "
         "first line, then a recipient a line), to up to 100,000. All or nothing, unless `on_invalid` is `skip`.",
         tags=["Batches"],
-        parameters=[_KEY],
+        parameters=[IDEMPOTENCY_KEY],
         request={"application/json": BatchBody, "application/x-ndjson": OpenApiTypes.BINARY},
         responses=answers(AcceptedBatchShape, 400, 409, 413, 415, 422, success=202),
         examples=[
