@@ -14,6 +14,7 @@ from django.db.models import Avg, Count, Q
 from django.db.models.functions import TruncMinute
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from channels.models import Provider
 from channels.names import CHANNELS, split_lane
@@ -239,4 +240,4 @@ def extend_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, A
     if may("channels.view_provider"):
         board["providers"] = _remember("providers", lambda: provider_rows(now=now))
         board["providers_off"] = sum(not row.enabled for row in board["providers"] or ())
-    return {**context, "board": board, "title": context.get("title"), "subtitle": None}
+    return {**context, "board": board, "title": _("Overview"), "subtitle": None}

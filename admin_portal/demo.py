@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,16 +21,20 @@ VIEWERS: Final = "Viewers"
 OPERATORS: Final = "Operators"
 #: What operators may do besides looking.
 OPERATOR_PERMISSIONS: Final = ("change_deadletter", "change_template", "add_template", "change_provider")
+#: What is printed for a password that is not the one we made.
+CHANGED: Final = "(changed)"
 #: Whose key the printed curl command uses.
 FIRST_APPLICATION: Final = "billing"
 
 
 @dataclass(slots=True)
 class Keepsake:
-    """What the demo must remember in plain: ``passwords`` by user name, ``keys`` by application."""
+    """What the demo must remember in plain: ``passwords`` by user name, ``keys`` by application; and ``applied``, which
+    names the configuration that was loaded last."""
 
     passwords: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    applied: str = ""
 
     @classmethod
     def read(cls, data_dir: Path) -> Keepsake:
@@ -39,7 +43,11 @@ class Keepsake:
             data: dict[str, Any] = json.loads((data_dir / FILE).read_text())
         except FileNotFoundError:
             return cls()
-        return cls(passwords=dict(data.get("passwords", {})), keys=dict(data.get("keys", {})))
+        return cls(
+            passwords=dict(data.get("passwords", {})),
+            keys=dict(data.get("keys", {})),
+            applied=str(data.get("applied", "")),
+        )
 
     def write(self, data_dir: Path) -> None:
         """Keeps it, whole or not at all."""
@@ -47,7 +55,7 @@ class Keepsake:
         draft = data_dir / f"{FILE}.{os.getpid()}.tmp"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            json.dump({"passwords": self.passwords, "keys": self.keys}, file, indent=1)
+            json.dump(asdict(self), file, indent=1)
         draft.replace(data_dir / FILE)
 
 
@@ -58,6 +66,11 @@ class Login:
     username: str
     password: str
     role: str
+
+
+def is_loaded() -> bool:
+    """Whether the demo's applications are there."""
+    return Application.objects.filter(name=FIRST_APPLICATION).exists()
 
 
 def make_groups() -> dict[str, Group]:
@@ -90,7 +103,8 @@ def make_logins(keepsake: Keepsake) -> list[Login]:
             user.save()
         if group is not None:
             user.groups.add(group)
-        logins.append(Login(username, keepsake.passwords.get(username, ""), role))
+        known = keepsake.passwords.get(username, "")
+        logins.append(Login(username, known if user.check_password(known) else CHANGED, role))
     return logins
 
 

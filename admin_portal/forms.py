@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from ipaddress import ip_network
@@ -9,13 +10,50 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 if TYPE_CHECKING:
-    ModelForm = forms.ModelForm[Any]
+    BaseModelForm = forms.ModelForm[Any]
 else:
-    ModelForm = forms.ModelForm
+    BaseModelForm = forms.ModelForm
+
+
+class CapitalLabels:
+    """Labels begin with a capital, as those do that Django takes from a model."""
+
+    fields: dict[str, forms.Field]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if field.label:
+                field.label = capfirst(str(field.label))
+
+
+class ModelForm(CapitalLabels, BaseModelForm):
+    """A form for a model's row."""
+
+
+class Form(CapitalLabels, forms.Form):
+    """A form."""
+
+
+class JsonField(forms.JSONField):
+    """JSON to be read and written by people: indented, with its letters as they are, and nothing for nothing."""
+
+    def __init__(self, *, rows: int = 4, placeholder: Any = "", **kwargs: Any) -> None:
+        attrs = {"rows": rows, "placeholder": placeholder, "class": "portal-code", "spellcheck": "false"}
+        super().__init__(widget=UnfoldAdminTextareaWidget(attrs=attrs), **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        if value is None:
+            return ""
+        if isinstance(value, InvalidJSONInput | str):
+            return value
+        return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 class ListField(forms.CharField):
@@ -29,7 +67,7 @@ class ListField(forms.CharField):
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
         if isinstance(value, list | tuple):
             return list(value)
-        return [part for part in re.split(r"[,\s]+", super().to_python(value)) if part]
+        return [part for part in re.split(r"[,\s]+", super().to_python(value) or "") if part]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return self.to_python(initial or []) != self.to_python(data or "")

@@ -29,7 +29,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from admin_portal.forms import ModelForm
+from admin_portal.forms import JsonField, ModelForm
 from channels import registry
 from channels.errors import ConfigurationError
 from channels.models import Provider
@@ -105,7 +105,7 @@ def config_field(key: str, info: FieldInfo, *, secret: bool, stored: bool) -> fo
     bare = _bare(info.annotation)
     required = info.is_required() and not (secret and stored)
     help_text = translate(info.description) if info.description else ""
-    common = {"label": key.replace("_", " "), "required": required, "help_text": help_text}
+    common: dict[str, Any] = {"label": key.replace("_", " "), "required": required, "help_text": help_text}
     if secret:
         return _secret_field(bare, common, stored=stored)
     attrs = {"placeholder": _placeholder(info)}
@@ -115,9 +115,9 @@ def config_field(key: str, info: FieldInfo, *, secret: bool, stored: bool) -> fo
         pairs = [*blank, *((str(choice), str(choice)) for choice in choices)]
         return forms.ChoiceField(choices=pairs, widget=UnfoldAdminSelectWidget, **common)
     if bare is bool and bare is not info.annotation:
-        pairs = [("", _("default")), ("True", _("yes")), ("False", _("no"))]
+        answers: list[tuple[str, Any]] = [("", _("default")), ("True", _("yes")), ("False", _("no"))]
         widget = UnfoldAdminSelectWidget
-        return forms.TypedChoiceField(choices=pairs, coerce=_is_true, empty_value=None, widget=widget, **common)
+        return forms.TypedChoiceField(choices=answers, coerce=_is_true, empty_value=None, widget=widget, **common)
     if bare is bool:
         common["required"] = False
         return forms.BooleanField(widget=UnfoldBooleanSwitchWidget, initial=bool(_default(info)), **common)
@@ -128,13 +128,12 @@ def config_field(key: str, info: FieldInfo, *, secret: bool, stored: bool) -> fo
     if bare is str:
         widget = UnfoldAdminTextareaWidget({**attrs, "rows": 5, "class": "portal-code"}) if key in _LONG else None
         return forms.CharField(widget=widget or UnfoldAdminTextInputWidget(attrs), strip=False, **common)
-    return _json_field(attrs, common)
+    return _json_field(attrs["placeholder"], common)
 
 
-def _json_field(attrs: Mapping[str, str], common: Mapping[str, Any]) -> forms.Field:
-    widget = UnfoldAdminTextareaWidget({**attrs, "rows": 4, "class": "portal-code", "spellcheck": "false"})
+def _json_field(placeholder: Any, common: Mapping[str, Any]) -> forms.Field:
     help_text = common["help_text"] or _("As JSON.")
-    return forms.JSONField(widget=widget, **{**common, "help_text": help_text})
+    return JsonField(placeholder=placeholder, **{**common, "help_text": help_text})
 
 
 def _secret_field(bare: Any, common: Mapping[str, Any], *, stored: bool) -> forms.Field:
@@ -142,7 +141,7 @@ def _secret_field(bare: Any, common: Mapping[str, Any], *, stored: bool) -> form
     if bare is SecretStr:
         attrs = {"placeholder": text, "autocomplete": "new-password"}
         return forms.CharField(widget=UnfoldAdminPasswordWidget(attrs, render_value=False), strip=False, **common)
-    return _json_field({"placeholder": str(text)}, common)
+    return _json_field(text, common)
 
 
 class ProviderForm(ModelForm):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from admin_portal.privacy import Curtain
@@ -53,6 +54,7 @@ class Line:
     """One event of the drawn timeline."""
 
     at: datetime
+    new_day: bool
     title: Any
     icon: str
     tone: str
@@ -72,12 +74,13 @@ def elapsed(milliseconds: int) -> str:
     return f"+{milliseconds} ms" if milliseconds < 1000 else f"+{span(milliseconds / 1000)}"
 
 
-def _line(event: timeline.TimelineEvent, curtain: Curtain) -> Line:
+def _line(event: timeline.TimelineEvent, before: timeline.TimelineEvent | None, curtain: Curtain) -> Line:
     icon, tone = LOOKS.get(event.type, ("circle", "calm"))
     if event.type in ("attempted", "callback", "receipt") and event.outcome:
         tone = "good" if event.outcome in _GOOD_OUTCOMES else "bad"
     return Line(
         at=event.at,
+        new_day=before is None or localtime(before.at).date() != localtime(event.at).date(),
         title=TITLES.get(event.type, event.type),
         icon=icon,
         tone=tone,
@@ -94,4 +97,4 @@ def _line(event: timeline.TimelineEvent, curtain: Curtain) -> Line:
 def tell(notification: Notification, history: History, curtain: Curtain) -> list[Line]:
     """The events of ``notification``, oldest first, as ``curtain`` lets them be seen."""
     events = timeline.build(notification, history.deliveries, history.attempts, history.events)
-    return [_line(event, curtain) for event in events]
+    return [_line(event, before, curtain) for before, event in zip([None, *events], events, strict=False)]

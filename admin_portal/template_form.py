@@ -16,7 +16,7 @@ from unfold.widgets import (
 )
 
 from admin_portal.contents import Slot, field_of_path, gather, slots
-from admin_portal.forms import ModelForm
+from admin_portal.forms import Form, JsonField, ModelForm
 from channels.names import CHANNELS
 from notify import templating
 from notify.errors import NotifyError
@@ -153,15 +153,16 @@ def form_class(version: TemplateVersion | None) -> type[TemplateForm]:
     return type("TemplateForm", (TemplateForm,), fields)
 
 
-class PreviewForm(forms.Form):
+class PreviewForm(Form):
     """Which version, channel and locale to try, and with which parameters."""
 
     version = forms.TypedChoiceField(label=_("version"), coerce=int, widget=UnfoldAdminSelectWidget)
     slot = forms.ChoiceField(label=_("channel and locale"), widget=UnfoldAdminSelectWidget)
-    params = forms.JSONField(
+    params = JsonField(
         label=_("parameters"),
         initial=dict,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 10, "class": "portal-code", "spellcheck": "false"}),
+        rows=10,
+        required=False,
         help_text=_("A JSON object with the variables of this content."),
     )
 
@@ -173,7 +174,7 @@ class PreviewForm(forms.Form):
 
     def clean_params(self) -> dict[str, Any]:
         """Parameters are an object, nothing else."""
-        params = self.cleaned_data["params"]
+        params = self.cleaned_data["params"] or {}
         if not isinstance(params, dict):
             raise ValidationError(_("Write a JSON object: {…}."), code="object")
         return params

@@ -137,6 +137,8 @@ def _read() -> Mapping[str, ChannelSpec]:
 
 
 def _config(name: str, fingerprint: str) -> Mapping[str, Any]:
+    known: str
+    config: Mapping[str, Any]
     known, config = _Cache.configs.get(name, ("", {}))
     if known != fingerprint:
         config = Provider.objects.values_list("config", flat=True).get(name=name) or {}

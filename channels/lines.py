@@ -133,13 +133,13 @@ class Handover:
         latency_ms: float,
     ) -> None:
         journey, candidate = pair
-        failed = isinstance(answer, ProviderError)
+        receipt, error = (None, answer) if isinstance(answer, ProviderError) else (answer, None)
         attempt = ProviderTry(
             provider=spec.name,
             started_at=started_at,
             latency_ms=latency_ms,
-            receipt=None if failed else answer,
-            error=answer if failed else None,
+            receipt=receipt,
+            error=error,
             reason=candidate.reason,
         )
         self._answered(journey, candidate, attempt)

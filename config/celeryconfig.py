@@ -55,3 +55,7 @@ beat_max_loop_interval = 5
 redbeat_redis_url = settings.REDIS_URL
 redbeat_key_prefix = "redbeat:goutong:"
 redbeat_lock_timeout = 30
+
+# Celery's Django fixup closes the database connection after every task, unless it is told how many tasks may share one.
+# Ours live long, and tasks close those that broke.
+CELERY_DB_REUSE_MAX = 1_000_000_000

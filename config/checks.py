@@ -59,7 +59,7 @@ def main() -> int:
         environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
         environment |= {"DATA_DIR": data_dir, "DEMO": "1", "PROCESS_NAME": "check"}
         verdicts = []
-        for verdict in pool.map(lambda item: run(*item, environment), CHECKS.items()):
+        for verdict in pool.map(lambda name: run(name, CHECKS[name], environment), CHECKS):
             sys.stdout.write(f"{verdict}\n")
             sys.stdout.flush()
             verdicts.append(verdict)

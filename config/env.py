@@ -50,6 +50,7 @@ class Environment(BaseSettings):
     metrics_token: str = ""
     web_workers: int = Field(default=2, ge=1, le=64)
     web_threads: int = Field(default=8, ge=1, le=64)
+    lease_s: float = Field(default=30.0, ge=2.0, le=600.0)
     worker_threads: int = Field(default=8, ge=4, le=64)
     allow_private_urls: bool = False
     retention_days: int = Field(default=30, ge=1, le=3650)

@@ -219,8 +219,8 @@ NOTIFY: dict[str, Any] = {
 #: How lanes move. Times in seconds.
 LANES: dict[str, Any] = {
     "BATCH": 500,
-    "LEASE_S": 30.0,
-    "RESTART_GRACE_S": 30.0,
+    "LEASE_S": ENV.lease_s,
+    "RESTART_GRACE_S": ENV.lease_s,
     "DRAIN_S": 20.0,
     "SHARES": {"vip": 4, "standard": 1},
     "DRAINS_PER_LANE": 2,

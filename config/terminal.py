@@ -38,10 +38,15 @@ class Tail:
             return []
         data = self._file.read(_MOST_BYTES_AT_ONCE)
         if not data and self._was_rotated():
-            self._file.close()
-            self._file = None
+            self.close()
         *lines, self._unfinished = (self._unfinished + data).split(b"\n")
         return lines
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _open(self, *, at_end: bool) -> None:
         with suppress(FileNotFoundError):
@@ -84,6 +89,9 @@ class Terminal:
         """Shows what is still to be shown, if the terminal takes it."""
         self._closing.set()
         self._thread.join(timeout=2)
+        if not self._thread.is_alive():
+            for tail in self._tails.values():
+                tail.close()
 
     def _label(self, name: str, colour: int | None) -> bytes:
         text = f"{name.ljust(self._width)} | "

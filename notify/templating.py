@@ -17,7 +17,7 @@ from django.db.models import F, Max, Q
 from liquid.exceptions import LiquidError, ResourceLimitError, UndefinedError
 
 from notify import liquid
-from notify.errors import FieldError, InvalidRequest, TemplateError
+from notify.errors import Conflict, FieldError, InvalidRequest, TemplateError
 from notify.models import Application, Template, TemplateVersion
 from notify.template_contents import Contents, check_contents, compiled_parts, is_locale, slot, variables_of
 from notify.template_params import value_faults
@@ -248,9 +248,11 @@ def publish(
     default_locale: str,
     author: str,
     now: datetime,
+    only_new: bool = False,
 ) -> TemplateVersion:
     """Makes ``contents`` what the template ``key`` says from now on: a new version, unless it says the same already.
-    Without an application the template is the whole company's. Raises InvalidRequest."""
+    Without an application the template is the whole company's. Raises InvalidRequest, and Conflict where it has to be
+    ``only_new`` and is not."""
     if not is_locale(default_locale):
         fault = FieldError("default_locale", "wrong_format", "Write a locale such as en or zh-CN.")
         raise InvalidRequest(fault.detail, errors=[fault])
@@ -258,6 +260,8 @@ def publish(
     with transaction.atomic():
         template = _locked(application=application, key=key, category=category)
         current = template.current
+        if only_new and current is not None:
+            raise Conflict("There is a template with this key; PUT makes a new version of it.")
         if current is not None and _same(current, contents, default_locale):
             if template.category != category:
                 Template.objects.filter(pk=template.pk).update(category=category, updated_at=now)

@@ -10,7 +10,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import action, display
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSplitDateTimeWidget,
@@ -18,9 +17,9 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from admin_portal.admin.base import ModelAdmin, ReadOnlyInline, label, link, moment, page
+from admin_portal.admin.base import ModelAdmin, ReadOnlyInline, action, display, label, link, moment, page
 from admin_portal.admin.keys import key_state
-from admin_portal.forms import ModelForm, NamesField, NetworksField
+from admin_portal.forms import Form, ModelForm, NamesField, NetworksField
 from channels.names import CHANNELS
 from notify import api_keys, signing_secrets
 from notify.models import ApiKey, Application
@@ -53,7 +52,7 @@ class ApplicationForm(ModelForm):
         )
 
 
-class NewKeyForm(forms.Form):
+class NewKeyForm(Form):
     """What a new API key may do."""
 
     name = forms.CharField(
@@ -154,7 +153,7 @@ class ApplicationAdmin(ModelAdmin):
         return request.user.has_perm("notify.add_apikey")
 
     def _application(self, request: HttpRequest, object_id: str) -> Application:
-        application = self.get_object(request, object_id)
+        application: Application | None = self.get_object(request, object_id)
         if application is None:
             raise Http404
         return application

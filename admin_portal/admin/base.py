@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
@@ -26,8 +26,17 @@ if TYPE_CHECKING:
     TabularInline = admin.TabularInline[Any, Any]
     BasePaginator = Paginator[Any]
     BaseChangeList = DjangoChangeList
+    Method = TypeVar("Method", bound=Callable[..., Any])
+    display = admin.display
+
+    def action(
+        *, description: Any, icon: str, permissions: list[str], url_path: str, variant: Any = None
+    ) -> Callable[[Method], Method]:
+        """django-unfold's decorator, with types: a page about one object, with a button on that object's page."""
+
 else:
     from unfold.admin import ModelAdmin, TabularInline
+    from unfold.decorators import action, display
     from unfold.views import ChangeList as BaseChangeList
 
     BasePaginator = Paginator
@@ -40,6 +49,8 @@ __all__ = [
     "ReadOnlyAdmin",
     "ReadOnlyInline",
     "TabularInline",
+    "action",
+    "display",
     "label",
     "link",
     "moment",
@@ -99,7 +110,7 @@ def page(
     **context: Any,
 ) -> TemplateResponse:
     """A page of our own in the admin's frame. Never kept by a browser's cache: some of these pages show secrets."""
-    request.current_app = model_admin.admin_site.name  # type: ignore[attr-defined]
+    request.current_app = model_admin.admin_site.name
     response = TemplateResponse(
         request,
         template,
@@ -199,6 +210,7 @@ class ReadOnlyInline(TabularInline):
 
     extra = 0
     can_delete = False
+    hide_title = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

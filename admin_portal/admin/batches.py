@@ -11,9 +11,8 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
-from unfold.decorators import display
 
-from admin_portal.admin.base import CappedPaginator, ReadOnlyAdmin, label, link, moment
+from admin_portal.admin.base import CappedPaginator, ReadOnlyAdmin, display, label, link, moment
 from notify.ids import floor_id
 from notify.models import Batch, Delivery, DeliveryKind, DeliveryStatus
 from notify.models.delivery import IN_FLIGHT

@@ -8,10 +8,9 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from admin_portal.admin.base import ModelAdmin, moment
+from admin_portal.admin.base import ModelAdmin, display, moment
 from admin_portal.forms import ModelForm, NamesField
 from channels.models import Channel
 from channels.names import CHANNELS

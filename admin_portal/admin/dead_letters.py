@@ -17,9 +17,8 @@ from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.decorators import display
 
-from admin_portal.admin.base import CappedPaginator, ReadOnlyAdmin, label, link, moment, page
+from admin_portal.admin.base import CappedPaginator, ReadOnlyAdmin, display, label, link, moment, page
 from admin_portal.admin.filters import ChannelFilter, DropdownFilter, FieldFilter
 from admin_portal.privacy import Curtain
 from channels.models import Provider
@@ -107,13 +106,12 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
     detail_template = "admin_portal/dead_letter.html"
     list_display = (
-        "delivery_id",
+        "buried_at",
         "shown_reason",
         "channel",
         "provider",
         "owner",
         "attempts",
-        "buried_at",
         "shown_state",
         "shown_notification",
     )
@@ -144,7 +142,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
     @display(description=_("notification"))
     def shown_notification(self, letter: DeadLetter) -> SafeString:
-        return link("notify_notification", letter.notification_id, _("open"))
+        return link("notify_notification", letter.notification_id, letter.notification_id)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[DeadLetter], search_term: str
@@ -218,7 +216,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             messages.warning(request, text % {"count": len(outcome.skipped)})
 
     def _ask(self, request: HttpRequest, queryset: QuerySet[DeadLetter], verb: Verb, before: datetime) -> HttpResponse:
-        kinds = queryset.order_by().values_list("channel", "reason").annotate(Count("id")).order_by("-id__count")
+        kinds = queryset.order_by().values_list("channel", "reason").annotate(number=Count("id")).order_by("-number")
         rows = [(channel, REASONS.get(reason, reason), count) for channel, reason, count in kinds]
         return page(
             request,

@@ -12,10 +12,9 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
-from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
-from admin_portal.admin.base import CappedPaginator, ReadOnlyAdmin, label, moment, page
+from admin_portal.admin.base import CappedPaginator, ReadOnlyAdmin, action, display, label, moment, page
 from notify import api_keys
 from notify.models import ApiKey
 

@@ -15,9 +15,8 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
-from unfold.decorators import display
 
-from admin_portal.admin.base import ChangeList, InfinitePaginator, ReadOnlyAdmin, label, link, moment
+from admin_portal.admin.base import ChangeList, InfinitePaginator, ReadOnlyAdmin, display, label, link, moment
 from admin_portal.admin.filters import DropdownFilter
 from admin_portal.privacy import Curtain
 from admin_portal.story import tell
@@ -110,7 +109,7 @@ class NotificationChangeList(ChangeList):
         found = queries.deliveries_of(rows)
         for row in rows:
             row.shown_deliveries = found[row.pk]
-        self.result_list = rows  # type: ignore[assignment]  # a list does all that a list of results must
+        self.result_list = rows
 
 
 @admin.register(Notification)

@@ -7,12 +7,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+from pydantic import ValidationError as PydanticError
+from unfold.widgets import UnfoldAdminSelectWidget
 
-from admin_portal.admin.base import ModelAdmin, moment
-from admin_portal.forms import ModelForm
+from admin_portal.admin.base import ModelAdmin, display, moment
+from admin_portal.forms import JsonField, ModelForm
+from channels.configuration import PolicyEntry
 from channels.models import Policy, Provider
 from channels.names import CHANNELS
 
@@ -28,14 +30,23 @@ class PolicyForm(ModelForm):
     """A policy."""
 
     target = forms.ChoiceField(label=_("target"), choices=targets, widget=UnfoldAdminSelectWidget)
-    rules = forms.JSONField(
-        label=_("rules"),
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 14, "class": "portal-code", "spellcheck": "false"}),
-    )
+    rules = JsonField(label=_("rules"), rows=20, initial=lambda: PolicyEntry(target="channel:email").rules)
 
     class Meta:
         model = Policy
         fields = ("target", "rules")
+
+    def clean_rules(self) -> dict[str, Any]:
+        """The rules as a configuration file would have them, with the defaults spelled out."""
+        rules = self.cleaned_data["rules"]
+        target = self.cleaned_data.get("target") or self.instance.target or "channel:email"
+        if not isinstance(rules, dict):
+            raise ValidationError(_("Write a JSON object: {…}."), code="object")
+        try:
+            return PolicyEntry.model_validate({**rules, "target": target}).rules
+        except PydanticError as error:
+            faults = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
+            raise ValidationError([f"{path}: {detail}" for path, detail in faults]) from None
 
 
 @admin.register(Policy)

@@ -14,9 +14,8 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.decorators import display
 
-from admin_portal.admin.base import ModelAdmin, label, moment, page
+from admin_portal.admin.base import ModelAdmin, display, label, moment, page
 from admin_portal.admin.filters import ChannelFilter
 from admin_portal.provider_form import config_fields, form_class
 from channels import registry
@@ -120,8 +119,8 @@ class ProviderAdmin(ModelAdmin):
         messages.success(request, text % {"count": changed})
         served = set(Provider.objects.filter(channel__in=channels, enabled=True).values_list("channel", flat=True))
         for channel in sorted(channels - served):
-            text = _("The channel %(channel)s has no enabled provider now: its messages wait.")
-            messages.warning(request, text % {"channel": channel})
+            warning = _("The channel %(channel)s has no enabled provider now: its messages wait.")
+            messages.warning(request, warning % {"channel": channel})
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[Provider], *, enabled: bool) -> int:
         changed = list(queryset.filter(enabled=not enabled))

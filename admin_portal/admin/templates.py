@@ -13,9 +13,8 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
-from unfold.decorators import action, display
 
-from admin_portal.admin.base import ModelAdmin, ReadOnlyInline, label, moment, page
+from admin_portal.admin.base import ModelAdmin, ReadOnlyInline, action, display, label, moment, page
 from admin_portal.contents import slots
 from admin_portal.template_form import PreviewForm, TemplateForm, form_class, sample
 from notify import templating

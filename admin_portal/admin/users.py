@@ -14,7 +14,8 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from admin_portal.admin.base import ModelAdmin
 
 if TYPE_CHECKING:
-    UserBase, GroupBase = DjangoUserAdmin, DjangoGroupAdmin
+    GroupBase = DjangoGroupAdmin
+    UserBase = DjangoUserAdmin[User]
 else:
 
     class UserBase(DjangoUserAdmin, ModelAdmin):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import logging
 import re
 import socket
 import uuid
@@ -20,6 +21,8 @@ from channels.sandbox.behaviour import Verdict
 from channels.sandbox.store import BODY_KEPT, Arrival, Store
 
 NAME: Final = "smtp"
+# aiosmtpd tells every step of every conversation at INFO, addresses included.
+logging.getLogger("mail.log").setLevel(logging.WARNING)
 _MAX_MAIL: Final = 16 * 1024 * 1024
 _FOREVER_S: Final = 3600.0
 _MESSAGE_ID: Final = re.compile(r"<([^@>]+)@")

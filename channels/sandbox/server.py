@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from channels.sandbox.gateway import SandboxHttpServer
 from channels.sandbox.mailbox import Mailbox
 from channels.sandbox.store import Store
+
+#: How soon the HTTP side notices that it is to stop.
+_POLL_S: Final = 0.1
 
 
 class Sandbox:
@@ -35,7 +39,9 @@ class Sandbox:
             except OSError:
                 self._http.server_close()
                 raise
-        self._thread = threading.Thread(target=self._http.serve_forever, name="sandbox-http", daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, args=(_POLL_S,), name="sandbox-http", daemon=True
+        )
 
     @property
     def url(self) -> str:

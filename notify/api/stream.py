@@ -55,7 +55,7 @@ class Stream:
             digest.update(piece)
             file.write(piece)
             missing = None if missing is None else missing - len(piece)
-        return cls(file, digest.digest())  # type: ignore[arg-type]
+        return cls(file, digest.digest())
 
     def close(self) -> None:
         """Lets go of the temporary file."""

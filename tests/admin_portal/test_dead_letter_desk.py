@@ -92,8 +92,8 @@ def test_a_viewer_is_offered_no_button(viewer: Client, operator: Client) -> None
 
 def test_only_open_letters_are_listed_unless_asked(viewer: Client) -> None:
     (letter,) = bury(state="discarded")
-    assert str(letter.delivery_id) not in viewer.get(reverse(LIST)).content.decode()
-    assert str(letter.delivery_id) in viewer.get(reverse(LIST) + "?state=all").content.decode()
+    assert str(letter.pk) not in viewer.get(reverse(LIST)).content.decode()
+    assert str(letter.pk) in viewer.get(reverse(LIST) + "?state=all").content.decode()
 
 
 @pytest.mark.parametrize(("name", "value"), [("channel", "sms"), ("reason", "deadline"), ("provider", "sms-a")])
@@ -101,8 +101,8 @@ def test_the_desk_is_filtered_by(viewer: Client, name: str, value: str) -> None:
     (wanted,) = bury(channel="sms", reason="deadline", provider="sms-a")
     (other,) = bury(channel="email")
     html = viewer.get(reverse(LIST), {name: value}).content.decode()
-    assert str(wanted.delivery_id) in html
-    assert str(other.delivery_id) not in html
+    assert str(wanted.pk) in html
+    assert str(other.pk) not in html
 
 
 def test_the_detail_page_shows_the_history_and_masks_it(viewer: Client) -> None:

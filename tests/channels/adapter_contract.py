@@ -1,10 +1,10 @@
 """What every adapter must do. A new adapter gets all these tests by one class:
 
-    class TestMyAdapter(AdapterContract):
-        adapter = "my_adapter"
+class TestMyAdapter(AdapterContract):
+    adapter = "my_adapter"
 
-        @contextmanager
-        def working(self): ...yields a configuration that works
+    @contextmanager
+    def working(self): ...yields a configuration that works
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ def make_certificate(path: Path, *, names: list[str]) -> Path:
     """A self-signed certificate with its key, in one PEM file at ``path``; clients may trust the same file."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Goutong tests")])
-    alternatives = [x509.IPAddress(ipaddress.ip_address(one)) if one[0].isdigit() else x509.DNSName(one) for one in names]
+    alternatives = [
+        x509.IPAddress(ipaddress.ip_address(one)) if one[0].isdigit() else x509.DNSName(one) for one in names
+    ]
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +23,7 @@ from channels.errors import (
     Unavailable,
 )
 from tests.channels.adapter_contract import GRACE_S, TIMEOUT_S
+from tests.channels.certificates import make_certificate
 from tests.channels.wire import RawServer, dead_port, http_server, read_request, reset, response
 
 
@@ -82,7 +86,7 @@ def test_a_name_that_does_not_exist_is_unavailable() -> None:
 
 def test_a_server_without_tls_is_unavailable() -> None:
     with http_server(response()) as server, pytest.raises(Unavailable):
-        post(server.url.replace("http", "https"))
+        post(server.url.replace("http", "https"), timeout=TIMEOUT_S)
 
 
 @pytest.mark.parametrize(
@@ -201,6 +205,76 @@ def test_a_connection_the_server_has_closed_is_not_used_again() -> None:
             time.sleep(0.05)  # not a wait for a result: the server's closing has to be on its way
         made.close()
         assert server.connections == 3
+
+
+def tls_server(certificate: Path, answer: bytes | Callable[[socket.socket], None]) -> RawServer:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def talk(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as link:
+            while request := read_request(link):
+                server.requests.append(request)
+                if callable(answer):
+                    answer(link)
+                    return
+                link.sendall(answer)
+
+    server = RawServer(talk)
+    return server
+
+
+def test_tls_is_verified_against_the_configured_authority(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path / "a.pem", names=["127.0.0.1"])
+    other = make_certificate(tmp_path / "b.pem", names=["127.0.0.1"])
+    with tls_server(certificate, response()) as server:
+        trusting, doubting = client(ca_file=str(certificate)), client(ca_file=str(other))
+        url = server.url.replace("http", "https")
+        for _number in range(3):
+            assert trusting.request("POST", url, headers={}, body=b"{}", timeout=5).ok
+        assert server.connections == 1
+        with pytest.raises(Unavailable, match="TLS"):
+            doubting.request("POST", url, headers={}, body=b"{}", timeout=5)
+        trusting.close()
+        doubting.close()
+
+
+def test_a_certificate_for_another_name_is_not_accepted(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path / "a.pem", names=["other.example"])
+    with tls_server(certificate, response()) as server:
+        made = client(ca_file=str(certificate))
+        with pytest.raises(Unavailable, match="TLS"):
+            made.request("POST", server.url.replace("http", "https"), headers={}, body=b"{}", timeout=5)
+        assert not server.requests
+
+
+@pytest.mark.parametrize("talk", [drip, drip_body])
+def test_dripping_through_tls_gains_nothing(talk: Callable[[socket.socket], None], tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path / "a.pem", names=["127.0.0.1"])
+    with tls_server(certificate, talk) as server:
+        made = client(ca_file=str(certificate))
+        began = time.monotonic()
+        with pytest.raises(OutcomeUnknown):
+            made.request("POST", server.url.replace("http", "https"), headers={}, body=b"{}", timeout=TIMEOUT_S)
+        assert time.monotonic() - began < TIMEOUT_S + GRACE_S
+
+
+def test_more_threads_than_places_wait_for_one(tmp_path: Path) -> None:
+    with http_server(response()) as server:
+        made = HttpClient(HttpConfig(), concurrency=2)
+        answers: list[Response] = []
+
+        def ask() -> None:
+            answers.append(made.request("POST", server.url, headers={}, body=b"{}", timeout=10))
+
+        threads = [threading.Thread(target=ask) for _number in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        made.close()
+        assert len(answers) == 12
+        assert server.connections <= 2
 
 
 def test_the_environments_proxies_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

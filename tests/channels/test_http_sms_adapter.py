@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.adapters.http_sms import HttpSmsAdapter
@@ -145,6 +145,7 @@ class TestRequest:
     def test_a_missing_parameter_may_have_a_default(self) -> None:
         assert json.loads(sent({"body": '{"code": {{ params.code | default: 7 | json }}}'})[2]) == {"code": 7}
 
+    @settings(deadline=None)
     @given(text=st.text(st.characters(exclude_categories=["Cs"])), to=st.text(st.characters(exclude_categories=["Cs"])))
     def test_whatever_the_text_is_the_body_says_exactly_that(self, text: str, to: str) -> None:
         adapter = HttpSmsAdapter(

@@ -57,16 +57,12 @@ class Inbox:
         self.connections += 1
         return responses
 
-    async def handle_MAIL(
-        self, server: Any, session: Any, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Envelope, address: str, options: list[str]) -> str:
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return self.refuse.get("mail", "250 OK")
 
-    async def handle_RCPT(
-        self, server: Any, session: Any, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Envelope, address: str, options: list[str]) -> str:
         envelope.rcpt_tos.append(address)
         return self.refuse.get(address, self.refuse.get("rcpt", "250 OK"))
 
@@ -168,7 +164,7 @@ class TestMime:
         assert got.get_content_type() == "multipart/alternative"
         assert got["Subject"] == "验证码 – code"
         assert plain.get_content() == "你好\n.leading dot\n"
-        assert html.get_content() == "<p>你好 <b>Ä</b></p>\n"
+        assert html.get_content().splitlines() == ["<p>你好 <b>Ä</b></p>"]
         assert got["From"] == "Goutong <no-reply@example.com>"
         assert got["To"] == "alice@example.com"
         assert got["Reply-To"] == "Help <help@example.com>"
@@ -201,7 +197,7 @@ class TestMime:
     def test_long_lines_arrive_whole_and_are_short_on_the_wire(self, line: str) -> None:
         with Inbox() as inbox, smtp(inbox.port) as adapter:
             adapter.send(mail(text=line, subject=line[:900]), timeout=5)
-        assert inbox.mails[0].get_content() == line + "\n"
+        assert inbox.mails[0].get_content().splitlines() == [line]
         assert inbox.mails[0]["Subject"] == line[:900]
         assert max(len(part) for part in inbox.envelopes[0].content.split(b"\r\n")) <= 998
 
@@ -394,9 +390,9 @@ class TestConnection:
         assert [type(answer) for _one, answer in answers] == [OutcomeUnknown] * 2 + [Unavailable] * 8
 
 
-def scripted(*answers: str | None, greeting: str = "220 hello", end: Callable[[socket.socket], None] | None = None) -> (
-    RawServer
-):
+def scripted(
+    *answers: str | None, greeting: str = "220 hello", end: Callable[[socket.socket], None] | None = None
+) -> RawServer:
     """A server that greets, and answers MAIL, RCPT (the first of ``answers``), DATA and the dot in turn; None: silence
     for ever. After its last answer it hangs up, or does ``end``."""
 
@@ -477,7 +473,9 @@ class TestBreaks:
 class TestLogin:
     def test_a_wrong_password_is_misconfigured_and_not_told(self) -> None:
         with (
-            Inbox(auth_require_tls=False, authenticator=lambda *_args: AuthResult(success=False, handled=False)) as inbox,
+            Inbox(
+                auth_require_tls=False, authenticator=lambda *_args: AuthResult(success=False, handled=False)
+            ) as inbox,
             smtp(inbox.port, username="user", password=PASSWORD) as adapter,
             pytest.raises(Misconfigured) as caught,
         ):
@@ -520,9 +518,7 @@ class TestTls:
         assert len(inbox.envelopes) == 1
 
     @pytest.mark.parametrize("security", ["starttls", "tls"])
-    def test_a_certificate_of_somebody_else_is_not_trusted(
-        self, certificate: Path, other: Path, security: str
-    ) -> None:
+    def test_a_certificate_of_somebody_else_is_not_trusted(self, certificate: Path, other: Path, security: str) -> None:
         context = server_context(certificate)
         options: dict[str, Any] = {"ssl_context": context} if security == "tls" else {"tls_context": context}
         with (

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -23,7 +26,8 @@ from channels.errors import (
 )
 from channels.types import OutboundMessage
 from tests.channels.adapter_contract import AdapterContract
-from tests.channels.wire import RawServer, dead_port, http_server, message, response
+from tests.channels.certificates import make_certificate
+from tests.channels.wire import RawServer, dead_port, http_server, message, read_request, response
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 OTHER = "whsec_" + base64.b64encode(b"fedcba9876543210fedcba9876543210").decode()
@@ -201,10 +205,27 @@ class TestGuard:
         assert received(server)[1]["Host"] == f"hook.example.com:{server.port}"
 
 
+def test_tls_is_verified_for_the_name_and_not_for_the_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path / "a.pem", names=["hook.example.com"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    asked: list[str] = []
+    context.sni_callback = lambda _link, name, _context: asked.append(str(name))
+
+    def talk(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as link:
+            read_request(link)
+            link.sendall(response())
+
+    with RawServer(talk) as server:
+        resolves_to(monkeypatch, ["127.0.0.1"], server.port)
+        adapter = WebhookAdapter(provider="p", config={"ca_file": str(certificate)})
+        assert adapter.send(message(to=f"https://hook.example.com:{server.port}/"), timeout=5).delivered
+    assert asked == ["hook.example.com"]
+
+
 def resolves_to(monkeypatch: pytest.MonkeyPatch, addresses: list[str], port: int) -> list[str]:
     """Makes every name resolve to ``addresses``, as the DNS of an attacker would; returns the names asked for."""
-    import socket
-
     asked: list[str] = []
     real = socket.getaddrinfo
 

@@ -43,7 +43,7 @@ def test_postgres_keeps_its_promises_on_disk(live_stack: LiveStack) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("name", ["web", "valkey", "email", "beat"])
+@pytest.mark.parametrize("name", ["web", "valkey", "postgres", "email", "beat"])
 def test_a_process_that_is_killed_comes_back(live_stack: LiveStack, wait_for: WaitFor, name: str) -> None:
     wait_for(lambda: live_stack.state(name).state == "RUNNING", timeout=30, message=f"{name} runs")
     before = live_stack.pids(name)

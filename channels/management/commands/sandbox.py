@@ -39,8 +39,8 @@ class Command(BaseCommand):
             sandbox = Sandbox(
                 port=port, smtp_port=smtp_port, host=options["host"], journal=settings.CHANNELS["SANDBOX_JOURNAL"]
             )
-        except OSError as error:
-            raise CommandError(f"can't listen on {options['host']}: {error.strerror}") from error
+        except (OSError, OverflowError) as error:
+            raise CommandError(f"can't listen on {options['host']}, ports {port} and {smtp_port}: {error}") from error
         with sandbox:
             self.stdout.write(f"sandbox: {sandbox.url} smtp {sandbox.host}:{sandbox.smtp_port}")
             self.stdout.flush()
@@ -51,7 +51,7 @@ def _from_environment(name: str) -> int | None:
     value = os.environ.get(name, "")
     if not value:
         return None
-    if not value.isdigit() or int(value) > 65535:
+    if not value.isdecimal():
         raise CommandError(f"{name} is not a port: {value}")
     return int(value)
 

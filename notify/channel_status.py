@@ -1,0 +1,116 @@
+"""How the channels are: their providers, how well those did lately, and how deep the lanes are. For people and
+programs that look, not for decisions."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any, Final
+
+from channels import errors
+from channels.models import Provider
+from channels.names import CHANNELS, split_lane
+from notify import queries
+from notify.ids import floor_id
+from notify.models import Attempt
+
+_WINDOW: Final = timedelta(minutes=15)
+#: The newest attempts are looked at, not all of the window: enough for a figure, and the same cost on a busy day.
+_SAMPLE: Final = 5_000
+_KEPT_FOR_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What the sample says of a provider: the share of conversations without a fault of its own, and its latency."""
+
+    success_rate: float
+    p95_ms: float
+
+
+def _all_errors(root: type[errors.ProviderError]) -> Iterator[type[errors.ProviderError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from _all_errors(child)
+
+
+def _quality(tries: Sequence[tuple[str, float]], blameless: frozenset[str]) -> Quality | None:
+    counted = [outcome for outcome, _latency in tries if outcome not in blameless]
+    if not counted:
+        return None
+    latencies = sorted(latency for _outcome, latency in tries)
+    p95 = latencies[min(len(latencies) - 1, int(len(latencies) * 0.95))]
+    return Quality(success_rate=round(counted.count("sent") / len(counted), 4), p95_ms=round(p95, 1))
+
+
+def provider_quality(*, now: datetime) -> dict[str, Quality]:
+    """The quality of each provider that was asked lately."""
+    blameless = frozenset(error.code for error in _all_errors(errors.ProviderError) if not error.provider_fault)
+    newest = (
+        Attempt.objects.filter(id__gte=floor_id(now - _WINDOW))
+        .order_by("-id")
+        .values_list("provider", "outcome", "latency_ms")[:_SAMPLE]
+    )
+    tries: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    for provider, outcome, latency in newest:
+        tries[provider].append((outcome, latency))
+    found = {provider: _quality(its_tries, blameless) for provider, its_tries in tries.items()}
+    return {provider: quality for provider, quality in found.items() if quality is not None}
+
+
+def _provider(provider: Provider, quality: Quality | None) -> dict[str, Any]:
+    return {
+        "name": provider.name,
+        "state": "healthy" if provider.enabled else "disabled",
+        "weight": provider.weight,
+        "effective_weight": provider.weight if provider.enabled else 0,
+        "success_rate": quality.success_rate if quality is not None else None,
+        "p95_ms": quality.p95_ms if quality is not None else None,
+        "reason": None if provider.enabled else "switched off in its configuration",
+    }
+
+
+def describe(*, now: datetime) -> list[dict[str, Any]]:
+    """Every channel, also those without a provider, in the shape of the API."""
+    quality = provider_quality(now=now)
+    providers: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in Provider.objects.defer("config").order_by("-weight", "name"):
+        providers[row.channel].append(_provider(row, quality.get(row.name)))
+    lanes: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for lane in queries.lane_depths(now=now):
+        channel, _priority = split_lane(lane.name)
+        lanes[channel].append({"name": lane.name, "depth": lane.depth, "oldest_age_s": lane.oldest_age_s})
+    return [
+        {
+            "name": channel,
+            "state": "normal",
+            "providers": providers[channel],
+            "degradations": [],
+            "lanes": lanes[channel],
+        }
+        for channel in CHANNELS
+    ]
+
+
+class Board:
+    """``describe``, asked at most once in ``_KEPT_FOR_S`` by a process, however many look."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._read_at = float("-inf")
+        self._kept: list[dict[str, Any]] = []
+
+    def read(self, *, now: datetime) -> list[dict[str, Any]]:
+        """The channels as they were a moment ago."""
+        with self._lock:
+            if time.monotonic() - self._read_at > _KEPT_FOR_S:
+                self._kept = describe(now=now)
+                self._read_at = time.monotonic()
+            return self._kept
+
+
+board: Final = Board()
