@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.translation import gettext as translate
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 Text = str | Promise
@@ -78,7 +78,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 def environment(request: HttpRequest) -> list[str] | None:
     """The label at the top of every page: people must see that what they look at is not production."""
-    return [translate("Demo"), "info"] if settings.DEMO else None
+    return [gettext("Demo"), "info"] if settings.DEMO else None
 
 
 def stylesheet(request: HttpRequest) -> str:

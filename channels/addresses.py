@@ -81,6 +81,7 @@ def _normalize_email(address: str) -> str:
 # --- phone ------------------------------------------------------------------------------------------------------------
 
 _DIGITS: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_WRITTEN: Final = re.compile(r"\+[0-9 ().\-/]+")
 
 MobileRule = Callable[[str], bool]
 
@@ -132,13 +133,13 @@ def _normalize_phone(address: str) -> str:
         return address
     _check_text(address, _MAX_PHONE)
     invalid = AddressInvalid("invalid_phone", "Write a valid number with its country code, such as +8613800000000.")
-    if not address.startswith("+"):
+    if _WRITTEN.fullmatch(address) is None:  # the library would find a number in the middle of a text
         raise invalid
     try:
         number = phonenumbers.parse(address)
     except NumberParseException:
         raise invalid from None
-    if number.extension or not phonenumbers.is_valid_number(number):
+    if not phonenumbers.is_valid_number(number):
         raise invalid
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

@@ -183,9 +183,9 @@ def join_path(prefix: str, parts: Iterable[int | str]) -> str:
 
 
 def _words(message: str) -> str:
-    return message.replace("Extra inputs are not permitted", "there is no such key here").replace(
-        "Field required", "this key is missing"
-    )
+    """pydantic's message in the words of somebody who edits a file."""
+    known = {"Extra inputs are not permitted": "there is no such key here", "Field required": "this key is missing"}
+    return known.get(message, message.removeprefix("Value error, ").replace("Input should be", "this should be", 1))
 
 
 def read_entries(
@@ -231,7 +231,7 @@ def _adapter_faults(path: str, entry: ProviderEntry) -> list[Fault]:
         registry.check(adapter=entry.adapter, channel=entry.channel, config=entry.config)
     except ConfigurationError as error:
         return [
-            (f"{path}.adapter" if where == "adapter" else f"{path}.config.{where}".rstrip("."), what)
+            (f"{path}.adapter" if where == "adapter" else f"{path}.config.{where}".rstrip("."), _words(what))
             for where, what in error.errors
         ]
     return []

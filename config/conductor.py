@@ -197,9 +197,9 @@ class Conductor:
         return loaded
 
     def _web_is_ready(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self._surroundings.port, timeout=2)
+        connection = http.client.HTTPConnection(self._surroundings.host, self._surroundings.port, timeout=2)
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", "/readyz", headers={"Host": self._surroundings.known_host})
             return connection.getresponse().status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False
@@ -254,6 +254,7 @@ class Conductor:
             if child is not None:
                 child.wait()
         stack.addresses_path(self._data_dir).unlink(missing_ok=True)
+        stack.remove_socket_folder(self._data_dir)
         self._say("stopped")
 
     def _impatient(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -12,9 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from config import env, stack
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = env.BASE_DIR
 ENV = env.load()
-DATA_DIR = ENV.data_dir if ENV.data_dir.is_absolute() else (BASE_DIR / ENV.data_dir)
+DATA_DIR = ENV.data_dir
 _ADDRESSES = stack.read_addresses(DATA_DIR)
 
 DEBUG = ENV.debug

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -117,11 +118,23 @@ def holder(data_dir: Path) -> int | None:
 
 def socket_folder(data_dir: Path) -> Path:
     """A private folder for unix sockets: under ``data_dir``, or elsewhere when that path is too long for the kernel."""
-    folder = data_dir / "run"
-    if len(os.fsencode(folder / "pg")) > _LONGEST_SOCKET_FOLDER:
-        name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
-        folder = Path(tempfile.gettempdir()) / f"goutong-{os.geteuid()}-{name}"
+    folder = _socket_path(data_dir)
     folder.mkdir(mode=0o711, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.geteuid():
         raise PermissionError(f"{folder} belongs to somebody else")
     return folder
+
+
+def remove_socket_folder(data_dir: Path) -> None:
+    """Removes the folder of sockets if it is not under ``data_dir``. The stack has stopped."""
+    folder = _socket_path(data_dir)
+    if not folder.is_relative_to(data_dir):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _socket_path(data_dir: Path) -> Path:
+    folder = data_dir / "run"
+    if len(os.fsencode(folder / "pg")) <= _LONGEST_SOCKET_FOLDER:
+        return folder
+    name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"goutong-{os.geteuid()}-{name}"

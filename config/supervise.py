@@ -21,6 +21,8 @@ from config.procfile import ProcfileError
 from config.surroundings import PortTakenError
 
 _STOP_LIMIT_S = 120.0
+#: What separates or quotes in the configuration of supervisord, PostgreSQL or Valkey.
+_UNWELCOME = frozenset("%;#,\"'\\\n")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,6 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.tethered:
         tether.hold(signal.SIGTERM, parent=os.getppid())
     environment = env.load()
+    if unwelcome := sorted(set(str(environment.data_dir)) & _UNWELCOME):
+        return _refuse(f"setting DATA_DIR: the servers' configuration cannot hold {' '.join(unwelcome)} in a path")
     environment.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
     try:
         with stack.held(environment.data_dir):

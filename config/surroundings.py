@@ -95,14 +95,29 @@ class Surroundings:
         }
 
     @property
+    def host(self) -> str:
+        """Where this machine reaches the web and Flower."""
+        address = self._environment.bind_address
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104  (it is left, not taken)
+
+    @property
+    def known_host(self) -> str:
+        """A name under which the web answers, for it refuses those that ALLOWED_HOSTS does not list."""
+        names = [name.lstrip(".") for name in self._environment.allowed_hosts if name != "*"]
+        return names[0] if names else "localhost"
+
+    @property
     def web_url(self) -> str:
         """The web, as seen from this machine."""
-        return f"http://127.0.0.1:{self.port}"
+        return self._url(self.port)
 
     @property
     def flower_url(self) -> str:
         """Flower, as seen from this machine."""
-        return f"http://127.0.0.1:{self.flower_port}"
+        return self._url(self.flower_port)
+
+    def _url(self, port: int) -> str:
+        return f"http://[{self.host}]:{port}" if ":" in self.host else f"http://{self.host}:{port}"
 
     @property
     def sandbox_url(self) -> str:

@@ -12,6 +12,7 @@ import argparse
 import ast
 import gettext
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
@@ -43,6 +44,7 @@ KEYWORDS: Final[dict[str, Any]] = {
     "npgettext": ((1, "c"), 2, 3),
     "npgettext_lazy": ((1, "c"), 2, 3),
 }
+_PLACEHOLDER: Final = re.compile(r"%\(\w+\)[a-z]|%[sd]|\{\w*\}")
 HEADER: Final = "# Goutong in Simplified Chinese. Brought up to date by `python -m config.translations update`."
 
 Key = tuple[str | None, str | tuple[str, ...]]
@@ -176,6 +178,17 @@ def _is_translated(message: Message) -> bool:
     return all(message.string)
 
 
+def _placeholders(text: str) -> set[str]:
+    return set(_PLACEHOLDER.findall(text))
+
+
+def _keeps_placeholders(message: Message) -> bool:
+    """Whether each translation names what the original does; a singular may leave its number out."""
+    source = message.id if isinstance(message.id, str) else message.id[-1]
+    strings = [message.string] if isinstance(message.string, str) else message.string or ()
+    return all(_placeholders(string) == _placeholders(source) for string in strings)
+
+
 def faults(catalog: Catalog, template: Catalog) -> list[str]:
     """What is wrong with ``catalog`` when ``template`` is what the source says: a line for each fault."""
     wanted = {_key(message): message for message in template if message.id}
@@ -189,6 +202,8 @@ def faults(catalog: Catalog, template: Catalog) -> list[str]:
             found.append(f"untranslated: {key[1]!r}")
         elif message.fuzzy:
             found.append(f"fuzzy: {key[1]!r}")
+        elif not _keeps_placeholders(message):
+            found.append(f"placeholders differ: {key[1]!r}")
     for message, errors in catalog.check():
         found.extend(f"malformed: {message.id!r}: {error}" for error in errors)
     return found

@@ -290,6 +290,13 @@ def feel_pulse(*, lane: str, worker: str, now: datetime) -> None:
         )
 
 
+def moved_since(*, lane: str, at: datetime) -> bool:
+    """Whether ``lane`` was seen moving after ``at``."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM notify_lanepulse WHERE lane = %s AND seen_at > %s)", [lane, at])
+        return bool(cursor.fetchone()[0])
+
+
 # --- people ----------------------------------------------------------------------------------------------------------
 
 

@@ -27,8 +27,10 @@ logger = logging.getLogger(__name__)
 PULSE: Final = "lifeboat"
 _WATCH_S: Final = 1.0
 _HOUSE_S: Final = 900.0
-#: Leaves the lane to its workers again as soon as they move.
 _TURN_S: Final = 5.0
+#: In a lane it has taken, the lifeboat looks for work this often, and leaves when there was none for a while.
+_LOOK_S: Final = 0.2
+_IDLE_S: Final = 10.0
 
 
 def stranded(due: Sequence[DueLane], *, now: datetime, after_s: float) -> list[str]:
@@ -68,10 +70,8 @@ class Lifeboat:
 
     def _row(self, lane: str) -> None:
         try:
-            handled = dispatch.drain(
-                lane=lane, worker=workers.name(), stopping=workers.stopping, limit_s=_TURN_S, feel_pulse=False
-            )
-            logger.info("lifeboat drained", extra={"lane": lane, "count": handled})
+            count = self._stay(lane)
+            logger.warning("lane left to its workers", extra={"lane": lane, "count": count})
         except (OperationalError, InterfaceError) as error:
             logger.warning("lifeboat: database away: %s", type(error).__name__)
         except Exception:
@@ -80,6 +80,20 @@ class Lifeboat:
             connection.close()
             with self._lock:
                 self._manned.discard(lane)
+
+    def _stay(self, lane: str) -> int:
+        """Drains ``lane`` until its own workers move it again, or until it has been empty for a while."""
+        taken_at, worked_at, count = timezone.now(), time.monotonic(), 0
+        while not workers.stopping() and time.monotonic() - worked_at < _IDLE_S:
+            handled = dispatch.drain(
+                lane=lane, worker=workers.name(), stopping=workers.stopping, limit_s=_TURN_S, feel_pulse=False
+            )
+            count += handled
+            if handled:
+                worked_at = time.monotonic()
+            if lanes.moved_since(lane=lane, at=taken_at) or workers.wait(_LOOK_S):
+                break
+        return count
 
 
 def run() -> None:

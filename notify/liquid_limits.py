@@ -30,6 +30,7 @@ BUDGET: Final = 200_000
 MAX_OUTPUT: Final = 1024 * 1024
 MAX_LOOP: Final = 10_000
 _CHARACTERS_A_UNIT: Final = 32
+_MAX_INTEGER_BITS: Final = 4096
 #: The longest text that may be taken for a date: the parser behind the filter is thorough, and slow.
 _MAX_DATE: Final = 64
 #: Limits of what may stand between {{ and }} or {% and %}.
@@ -158,7 +159,8 @@ def _metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         if passes_context:
             keywords["context"] = context
         result = function(value, *arguments, **keywords)
-        if _weight(result) > MAX_OUTPUT:
+        too_large = isinstance(result, int) and result.bit_length() > _MAX_INTEGER_BITS
+        if too_large or _weight(result) > MAX_OUTPUT:
             raise OutputStreamLimitError(f"the result of “{name}” is too long", token=None)
         return result
 

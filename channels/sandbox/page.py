@@ -25,7 +25,8 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th, .soft { color: var(--soft); font-weight: 500; }
-td.text { overflow-wrap: anywhere; min-width: 14rem; }
+th, td { white-space: nowrap; }
+td.text { white-space: normal; overflow-wrap: anywhere; min-width: 14rem; }
 """
 )
 
@@ -70,7 +71,7 @@ def _table(heads: tuple[str, ...], rows: SafeString) -> SafeString:
 def _providers(store: Store) -> SafeString:
     rows = format_html_join(
         "",
-        "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+        '<tr><td>{}</td><td>{}</td><td class="text">{}</td></tr>',
         ((name, count, _said(behaviour)) for name, count, behaviour in store.counts()),
     )
     return _table((_("Name"), _("Messages taken"), _("Behaviour")), rows)

@@ -5,6 +5,7 @@ Small by default; ``GOUTONG_SCALE=10`` makes the batch and the outages ten times
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -13,6 +14,7 @@ import time
 from typing import Any
 from uuid import uuid4
 
+import psycopg2
 import pytest
 import redis
 
@@ -47,9 +49,20 @@ def make_company(live: LiveStack, *, hold: bool = False, **sandbox: Any) -> tupl
     return company, f"sms-{name}"
 
 
+def _lifeboat_is_on_watch(live: LiveStack) -> bool:
+    with (
+        contextlib.closing(psycopg2.connect(live.addresses()["database_url"])) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT seen_at > now() - interval '3 s' FROM notify_lanepulse WHERE lane = 'lifeboat'")
+        row = cursor.fetchone()
+        return row is not None and bool(row[0])
+
+
 @pytest.fixture
-def sms(live_stack: LiveStack) -> Any:
+def sms(live_stack: LiveStack, wait_for: WaitFor) -> Any:
     made: list[str] = []
+    wait_for(lambda: _lifeboat_is_on_watch(live_stack), timeout=60, message="the lifeboat is on watch")
 
     def make(**options: Any) -> tuple[Company, str]:
         company, provider = make_company(live_stack, **options)
@@ -95,7 +108,7 @@ def test_a_killed_worker_loses_nothing(live_stack: LiveStack, wait_for: WaitFor,
 def test_without_valkey_everything_goes_on(live_stack: LiveStack, wait_for: WaitFor, sms: Any) -> None:
     company, provider = sms()
     with Load(company, SMS) as load:
-        wait_for(lambda: len(load.accepted) > 20, timeout=20)
+        wait_for(lambda: len(company.journal(provider)) > 20, timeout=60)
         live_stack.ctl("stop", "valkey")
         stopped = time.monotonic()
         before = len(company.journal(provider))
