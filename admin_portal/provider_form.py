@@ -14,7 +14,9 @@ from typing import Any, Final, Literal
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext as translate
+from django.utils.html import escape
+from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from pydantic import BaseModel, SecretStr
 from pydantic import ValidationError as PydanticError
@@ -104,7 +106,7 @@ def config_field(key: str, info: FieldInfo, *, secret: bool, stored: bool) -> fo
     """The form field for one configuration key of an adapter. ``stored``: there is a value already."""
     bare = _bare(info.annotation)
     required = info.is_required() and not (secret and stored)
-    help_text = translate(info.description) if info.description else ""
+    help_text = escape(gettext(info.description)) if info.description else ""
     common: dict[str, Any] = {"label": key.replace("_", " "), "required": required, "help_text": help_text}
     if secret:
         return _secret_field(bare, common, stored=stored)
@@ -162,7 +164,9 @@ class ProviderForm(ModelForm):
         if "channel" in self.fields:
             served = registry.ADAPTERS[self.adapter].channels
             self.fields["channel"] = forms.ChoiceField(
-                label=_("channel"), choices=[(name, name) for name in served], widget=UnfoldAdminSelectWidget
+                label=capfirst(gettext("channel")),
+                choices=[(name, name) for name in served],
+                widget=UnfoldAdminSelectWidget,
             )
 
     def clean(self) -> dict[str, Any]:

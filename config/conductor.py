@@ -70,6 +70,7 @@ class Conductor:
         self._make = MakeWatch() if follow_parent else None
         self._supervisor = Supervisor(self._data_dir)
         self._supervisord: subprocess.Popen[bytes] | None = None
+        self._terminal = Terminal()
         self._helpers: list[subprocess.Popen[bytes]] = []
         self._signals: list[float] = []
 
@@ -80,8 +81,6 @@ class Conductor:
                 signal.signal(number, self._on_signal)
         self._clear()
         servers = self._surroundings.servers()
-        names = [*(server.name for server in servers), *self._commands]
-        self._terminal = Terminal(logs_folder(self._data_dir), ["supervisord", *names])
         code = 0
         try:
             self._launch(servers)
@@ -89,7 +88,7 @@ class Conductor:
         except StopRequested:
             pass
         except StartError as error:
-            self._terminal.say(f"goutong: {error}")
+            self._say(str(error))
             code = 1
         finally:
             self._stop()
@@ -103,7 +102,7 @@ class Conductor:
         stack.addresses_path(self._data_dir).unlink(missing_ok=True)
         stopped = leftovers.stop(self._data_dir)
         if stopped:
-            print(f"goutong: stopped what an earlier run had left: {', '.join(stopped)}", flush=True)  # noqa: T201
+            self._say(f"stopped what an earlier run had left: {', '.join(stopped)}")
         run = self._data_dir / "run"
         shutil.rmtree(run / "metrics", ignore_errors=True)
         static = self._data_dir / "static"  # nothing is collected into it, but WhiteNoise looks
@@ -150,6 +149,8 @@ class Conductor:
         self._supervisord = self._spawn(leftovers.SUPERVISOR, command, environment=environment)
         while not self._supervisor.answers():
             self._pause(0.1)
+        names = [leftovers.SUPERVISOR, *(program.name for program in programs)]
+        self._terminal.follow(logs_folder(self._data_dir), names)
 
     def _spawn(self, name: str, command: tuple[str, ...], **options: Any) -> subprocess.Popen[bytes]:
         """A child of our own, in a session of its own: a Ctrl-C at the terminal is ours alone to handle."""
@@ -232,7 +233,8 @@ class Conductor:
             if self._signals or (self._make and self._make.was_told_to_stop()):
                 raise StopRequested
             if self._supervisord is not None and self._supervisord.poll() is not None:
-                raise StartError("the supervisor of the processes died; stopping what is left")
+                last_words = self._last_lines(leftovers.SUPERVISOR)
+                raise StartError(f"the supervisor of the processes died; stopping what is left\n{last_words}")
             left = deadline - time.monotonic()
             if left <= 0:
                 return

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from io import BufferedReader
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
@@ -65,21 +66,28 @@ class Tail:
         return current.st_ino != mine.st_ino or current.st_size < self._file.tell()
 
 
+def _label(name: str, colour: int) -> bytes:
+    text = f"{name} | "
+    return (f"\033[{colour}m{text}\033[0m" if os.isatty(1) else text).encode()
+
+
 class Terminal:
     """Writes to standard output from a thread, and stops writing when nobody is there to read."""
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
-        self._width = max(len(name) for name in names)
-        self._tails = {name: Tail(folder / f"{name}.log") for name in names}
-        coloured = os.isatty(1)
-        self._labels = {
-            name: self._label(name, _COLOURS[number % len(_COLOURS)] if coloured else None)
-            for number, name in enumerate(names)
-        }
+    def __init__(self) -> None:
+        self._tails: list[tuple[bytes, Tail]] = []
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="terminal", daemon=True)
         self._thread.start()
+
+    def follow(self, folder: Path, names: Sequence[str]) -> None:
+        """Shows from now on what comes into the logs of these processes."""
+        width = max(len(name) for name in names)
+        self._tails = [
+            (_label(name.ljust(width), colour), Tail(folder / f"{name}.log"))
+            for name, colour in zip(names, cycle(_COLOURS), strict=False)
+        ]
 
     def say(self, text: str) -> None:
         """Shows a text of the stack itself. Never waits."""
@@ -90,20 +98,15 @@ class Terminal:
         self._closing.set()
         self._thread.join(timeout=2)
         if not self._thread.is_alive():
-            for tail in self._tails.values():
+            for _, tail in self._tails:
                 tail.close()
-
-    def _label(self, name: str, colour: int | None) -> bytes:
-        text = f"{name.ljust(self._width)} | "
-        return (f"\033[{colour}m{text}\033[0m" if colour else text).encode()
 
     def _run(self) -> None:
         with suppress(OSError):
             while True:
                 last_round = self._closing.is_set()
-                for name, tail in self._tails.items():
-                    lines = tail.read_lines()
-                    self._write(b"".join(self._labels[name] + line + b"\n" for line in lines))
+                for label, tail in self._tails:
+                    self._write(b"".join(label + line + b"\n" for line in tail.read_lines()))
                 self._show_said()
                 if last_round:
                     return

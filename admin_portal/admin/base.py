@@ -168,6 +168,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
     detail_template = ""
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # facets are a COUNT for each choice of each filter
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DjangoChangeList]:
         return ChangeList

@@ -165,8 +165,9 @@ class IdempotentPost:
 
 
 def purge(*, now: datetime) -> int:
-    """Deletes the answers that are too old to be replayed, ten thousand at most; returns how many."""
+    """Deletes the answers that are too old to be replayed, ten thousand at a time; returns how many."""
     old = IdempotencyRecord.objects.filter(created_at__lte=now - settings.NOTIFY["IDEMPOTENCY_TTL"])
-    doomed = list(old.order_by("created_at").values_list("pk", flat=True)[:_PURGE_CHUNK])
-    deleted, _by_model = IdempotencyRecord.objects.filter(pk__in=doomed).delete()
-    return deleted
+    total = 0
+    while doomed := list(old.order_by("created_at").values_list("pk", flat=True)[:_PURGE_CHUNK]):
+        total += IdempotencyRecord.objects.filter(pk__in=doomed).delete()[0]
+    return total

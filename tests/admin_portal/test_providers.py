@@ -51,6 +51,10 @@ def test_what_the_adapter_refuses_is_shown_at_its_field(admin: Client) -> None:
     assert not Provider.objects.exists()
 
 
+def test_what_an_adapter_says_of_a_key_is_shown_as_it_is_written(admin: Client) -> None:
+    assert "Goutong &lt;no-reply@example.com&gt;" in admin.get(reverse(ADD) + "?adapter=smtp").content.decode()
+
+
 def test_an_unknown_adapter_makes_nothing(admin: Client) -> None:
     add(admin, adapter="os.system")
     assert not Provider.objects.exists()

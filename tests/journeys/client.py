@@ -33,6 +33,10 @@ class Company:
         assert made.returncode == 0, made.stderr
         self._key = made.stdout.strip()
 
+    def use_key(self, key: str) -> None:
+        """Goes on with another key."""
+        self._key = key
+
     def configure(self, configuration: dict[str, Any]) -> None:
         """Applies a configuration file."""
         path = self.live.data_dir / f"{self.name}.yaml"

@@ -1,0 +1,276 @@
+"""From one HTTP call to the message at its far end, through a live stack and servers of other makes than ours."""
+
+from __future__ import annotations
+
+import base64
+import email
+import email.policy
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+import urllib3
+from aiosmtpd.controller import Controller
+from standardwebhooks import Webhook
+
+from config import ports
+from tests.conftest import WaitFor
+from tests.journeys.client import Company
+from tests.stack.live import LiveStack, MakeStack
+
+pytestmark = [pytest.mark.xdist_group("live_stack"), pytest.mark.timeout(240)]
+
+
+@dataclass
+class Mailbox:
+    """Takes mail; one address it does not know."""
+
+    port: int = 0
+    mails: list[EmailMessage] = field(default_factory=list)
+
+    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
+        if address.startswith("nobody@"):
+            return "550 5.1.1 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        self.mails.append(cast(EmailMessage, email.message_from_bytes(envelope.content, policy=email.policy.default)))
+        return "250 OK"
+
+
+@contextmanager
+def mailbox() -> Iterator[Mailbox]:
+    box = Mailbox(port=ports.choose())
+    controller = Controller(box, hostname="127.0.0.1", port=box.port, enable_SMTPUTF8=True)
+    controller.start()
+    try:
+        yield box
+    finally:
+        controller.stop()
+
+
+@dataclass
+class Received:
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@contextmanager
+def http_server() -> Iterator[tuple[str, list[Received]]]:
+    received: list[Received] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            answer = json.dumps({"code": 0, "data": {"id": f"gw-{len(received)}"}}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_rest: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", received
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def stack(make_stack: MakeStack) -> LiveStack:
+    """A stack of its own: this test's providers must be the only ones, and its webhooks may go to this machine."""
+    live = make_stack(ALLOW_PRIVATE_URLS="1")
+    live.start()
+    live.wait_until_ready()
+    return live
+
+
+def test_each_channel_s_message_arrives_as_its_far_end_expects_it(stack: LiveStack, wait_for: WaitFor) -> None:
+    secret = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+    with mailbox() as box, http_server() as (gateway_url, gateway), http_server() as (hook_url, hook):
+        company = Company(
+            stack,
+            f"c{uuid4().hex[:8]}",
+            configuration={
+                "providers": [
+                    {
+                        "name": "smtp-a",
+                        "channel": "email",
+                        "adapter": "smtp",
+                        "config": {
+                            "host": "127.0.0.1",
+                            "port": box.port,
+                            "security": "none",
+                            "from_email": "Goutong 沟通 <no-reply@example.com>",
+                        },
+                    },
+                    {
+                        "name": "gateway-a",
+                        "channel": "sms",
+                        "adapter": "http_sms",
+                        "config": {
+                            "url": f"{gateway_url}/send",
+                            "method": "POST",
+                            "headers": {"Authorization": "Bearer x"},
+                            "body": '{"id": {{ id | json }}, "to": {{ to | json }}, "text": {{ text | json }}}',
+                            "success": {"path": "code", "equals": 0},
+                            "message_id": "data.id",
+                        },
+                    },
+                    {
+                        "name": "hook-a",
+                        "channel": "webhook",
+                        "adapter": "webhook",
+                        "config": {"signing_secret": secret},
+                    },
+                ],
+                "templates": [
+                    {
+                        "key": "welcome",
+                        "category": "account",
+                        "contents": {
+                            "email": {
+                                "zh-CN": {
+                                    "subject": "欢迎, {{ name }}",
+                                    "text": "你好 {{ name }}",
+                                    "html": "<p>你好 {{ name }}</p>",
+                                }
+                            },
+                            "sms": {"zh-CN": {"text": "你好 {{ name }}"}},
+                            "webhook": {"zh-CN": {"text": "你好 {{ name }}"}},
+                        },
+                    }
+                ],
+            },
+        )
+        sent = company.send(
+            to={"email": "li@example.com", "phone": "+8613800001234", "url": f"{hook_url}/hook"},
+            channels=["email", "sms", "webhook"],
+            template="welcome",
+            locale="zh-CN",
+            params={"name": '<小明> "引号"'},
+            metadata={"order": "A-1"},
+            callback_url=f"{hook_url}/callback",
+        )
+        ids = {delivery["channel"]: delivery["id"] for delivery in sent["deliveries"]}
+        wait_for(lambda: company.status(sent) in {"sent", "delivered"}, timeout=60)
+        wait_for(lambda: len(hook) == 4, timeout=60, message="a webhook and three callbacks")
+
+        (mail,) = box.mails
+        assert mail["Subject"] == '欢迎, <小明> "引号"'
+        assert mail["From"] == "Goutong 沟通 <no-reply@example.com>"
+        assert mail["To"] == "li@example.com"
+        assert mail["Message-ID"] == f"<{ids['email']}@example.com>"
+        assert mail.get_content_type() == "multipart/alternative"
+        plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
+        assert plain is not None
+        assert html is not None
+        assert plain.get_content().strip() == '你好 <小明> "引号"'
+        assert "&lt;小明&gt;" in html.get_content()
+
+        (sms,) = gateway
+        assert sms.headers["authorization"] == "Bearer x"
+        assert json.loads(sms.body) == {"id": ids["sms"], "to": "+8613800001234", "text": '你好 <小明> "引号"'}
+        deliveries = {row["channel"]: row for row in company.get(f"notifications/{sent['id']}")["deliveries"]}
+        assert {channel: row["status"] for channel, row in deliveries.items()} == {
+            "email": "sent",
+            "sms": "sent",
+            "webhook": "delivered",
+        }
+
+        (message,) = [one for one in hook if one.path == "/hook"]
+        verified = Webhook(secret).verify(message.body, message.headers)
+        assert verified["id"] == ids["webhook"]
+        assert message.headers["webhook-id"] == ids["webhook"]
+
+        shown = stack.manage(
+            "shell",
+            "-v0",
+            "-c",
+            f"from notify import signing_secrets; from notify.models import Application;"
+            f"print(signing_secrets.of(application_id=Application.objects.get(name='{company.name}').pk))",
+        )
+        callbacks = [one for one in hook if one.path == "/callback"]
+        told = [Webhook(shown.stdout.strip().splitlines()[-1]).verify(one.body, one.headers) for one in callbacks]
+        assert {(one["type"], one["data"]["delivery"]["channel"]) for one in told} == {
+            ("delivery.sent", "email"),
+            ("delivery.sent", "sms"),
+            ("delivery.delivered", "webhook"),
+        }
+
+        refused = company.send(
+            to={"email": "nobody@example.com"}, channels=["email"], template="welcome", params={"name": "x"}
+        )
+        wait_for(lambda: company.status(refused) == "failed", timeout=30)
+        (row,) = company.get(f"notifications/{refused['id']}")["deliveries"]
+        assert row["error"]["code"] == "recipient_rejected"
+        assert company.reconcile()["unaccounted"] == 0
+
+
+def test_what_a_test_key_sends_reaches_nobody(stack: LiveStack, wait_for: WaitFor) -> None:
+    with mailbox() as box:
+        company = Company(
+            stack,
+            f"c{uuid4().hex[:8]}",
+            configuration={
+                "providers": [
+                    {
+                        "name": "smtp-t",
+                        "channel": "email",
+                        "adapter": "smtp",
+                        "config": {"host": "127.0.0.1", "port": box.port, "from_email": "a@example.com"},
+                    }
+                ]
+            },
+        )
+        made = stack.manage("create_api_key", company.name, "--test")
+        company.use_key(made.stdout.strip())
+        sent = company.send(
+            to={"email": "li@example.com"}, channels=["email"], content={"subject": "Hi", "text": "Hello"}
+        )
+        wait_for(lambda: company.status(sent) == "delivered", timeout=30)
+        assert box.mails == []
+
+
+def test_flower_shows_every_lane_s_worker_and_its_drains(live_stack: LiveStack, wait_for: WaitFor) -> None:
+    http = urllib3.PoolManager(retries=False, timeout=10)
+    kept = json.loads((live_stack.data_dir / "secrets.json").read_text())
+    login = f"{kept['flower_user']}:{kept['flower_password']}"
+    base = f"http://127.0.0.1:{live_stack.flower_port}"
+    headers = urllib3.make_headers(basic_auth=login)
+
+    def queues() -> set[str]:
+        try:
+            answer = http.request("GET", f"{base}/api/workers?refresh=1", headers=headers)
+        except urllib3.exceptions.HTTPError:
+            return set()
+        workers = answer.json() if answer.status == 200 else {}
+        return {queue["name"] for worker in workers.values() for queue in worker.get("active_queues") or []}
+
+    from channels.names import LANES
+
+    wait_for(lambda: set(LANES) | {"control"} <= queues(), timeout=60, message="every lane has its worker")
+    assert http.request("GET", f"{base}/api/workers").status == 401
+    company = Company(live_stack, f"c{uuid4().hex[:8]}", configuration={})
+    company.send(to={"user_id": "u1"}, channels=["inapp"], content={"text": "x"})
+
+    def drains() -> list[str]:
+        answer = http.request("GET", f"{base}/api/tasks?taskname=notify.drain", headers=headers)
+        return [task["args"] for task in answer.json().values()] if answer.status == 200 else []
+
+    wait_for(lambda: any("inapp.normal" in args for args in drains()), timeout=30, message="a drain of the lane")
