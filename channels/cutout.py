@@ -30,25 +30,25 @@ class CutOut:
         self.pause_s = pause_s
         self.failures = failures
         self._lock = Lock()
-        self._closed_from: float | None = None
+        self._ask_again_at: float | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether the last call failed, and none has succeeded since."""
-        return self._closed_from is not None
+        return self._ask_again_at is not None
 
     def reset(self) -> None:
         """Forgets the failure: the next call is made."""
-        self._closed_from = None
+        self._ask_again_at = None
 
     def _may_ask(self) -> bool:
-        if self._closed_from is None:
+        if self._ask_again_at is None:
             return True
         with self._lock:
             now = time.monotonic()
-            if self._closed_from is not None and now < self._closed_from:
+            if self._ask_again_at is not None and now < self._ask_again_at:
                 return False
-            self._closed_from = now + self.pause_s
+            self._ask_again_at = now + self.pause_s
             return True
 
     def call(self, work: Callable[[], Result], *, otherwise: Otherwise) -> Result | Otherwise:
@@ -58,12 +58,12 @@ class CutOut:
         try:
             result = work()
         except self.failures as error:
-            first = self._closed_from is None
-            self._closed_from = time.monotonic() + self.pause_s
+            first = self._ask_again_at is None
+            self._ask_again_at = time.monotonic() + self.pause_s
             if first:
                 logger.warning("%s does not answer (%s): going on without it", self.name, type(error).__name__)
             return otherwise
-        if self._closed_from is not None:
-            self._closed_from = None
+        if self._ask_again_at is not None:
+            self._ask_again_at = None
             logger.info("%s answers again", self.name)
         return result

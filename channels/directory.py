@@ -137,13 +137,12 @@ def _read() -> Mapping[str, ChannelSpec]:
 
 
 def _config(name: str, fingerprint: str) -> Mapping[str, Any]:
-    known: str
-    config: Mapping[str, Any]
-    known, config = _Cache.configs.get(name, ("", {}))
-    if known != fingerprint:
-        config = Provider.objects.values_list("config", flat=True).get(name=name) or {}
-        _Cache.configs = MappingProxyType({**_Cache.configs, name: (fingerprint, config)})
-    return config
+    known = _Cache.configs.get(name)
+    if known is None or known[0] != fingerprint:
+        config: Mapping[str, Any] = Provider.objects.get(name=name).config or {}
+        known = (fingerprint, config)
+        _Cache.configs = MappingProxyType({**_Cache.configs, name: known})
+    return known[1]
 
 
 def _channel_spec(name: str, row: Channel | None, providers: tuple[ProviderSpec, ...]) -> ChannelSpec:

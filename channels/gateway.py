@@ -60,8 +60,10 @@ class Session:
 
     @property
     def concurrency(self) -> int:
-        """How many conversations the channel's providers allow at once, all together."""
-        return sum(spec.max_concurrency for spec in directory.channel(self._channel).providers) or 1
+        """How many conversations the channel's providers allow at once, all together; those that need no configuration
+        (sandbox, callbacks) allow some in any case."""
+        configured = sum(spec.max_concurrency for spec in directory.channel(self._channel).providers)
+        return max(configured, directory.built_in(TEST_PROVIDER).max_concurrency)
 
     def submit(self, messages: Iterable[OutboundMessage]) -> None:
         """Takes messages to hand over; each will have exactly one result in ``collect``."""

@@ -11,7 +11,7 @@ import redis
 from django.conf import settings
 from limits import RateLimitItem, parse
 from limits.errors import StorageError
-from limits.storage import MemoryStorage, Storage, storage_from_string
+from limits.storage import MemoryStorage, RedisStorage, Storage
 
 from channels.cutout import CutOut
 
@@ -30,7 +30,7 @@ class Limiter:
     """Grants permits against the rate limits of providers."""
 
     def __init__(self) -> None:
-        self._shared = storage_from_string(
+        self._shared = RedisStorage(
             settings.REDIS_URL.replace("unix://", "redis+unix://"),
             socket_timeout=settings.REDIS_TIMEOUT_S,
             socket_connect_timeout=settings.REDIS_TIMEOUT_S,

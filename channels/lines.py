@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
+from uuid import UUID
 
 from channels import registry
 from channels.adapters.base import Adapter
@@ -101,24 +102,28 @@ class Handover:
         return [journey for journey, _candidate in self._pairs.values()]
 
     def __call__(self) -> None:
-        spec, left = self._line.spec, dict(self._pairs)
+        left = dict(self._pairs)
+        began = time.monotonic()
+        failure = LeaseLost() if began > self._valid_until() else self._converse(left)
+        for pair in left.values():
+            self._answer(pair, failure, datetime.now(UTC), (time.monotonic() - began) * 1000)
+
+    def _converse(self, left: dict[UUID, tuple[Journey, Candidate]]) -> ProviderError:
+        """Hands over what is in ``left`` and takes out what was answered; returns why there was no answer to the rest."""
+        spec = self._line.spec
         started_at, began = datetime.now(UTC), time.monotonic()
+        messages = [journey.message for journey, _candidate in left.values()]
         try:
-            if began > self._valid_until():
-                raise LeaseLost
-            messages = [journey.message for journey, _candidate in left.values()]
             for message, answer in self._line.adapter.send_batch(messages, timeout=self._timeout(messages)):
                 now = time.monotonic()
-                self._answer(left.pop(message.id), spec, answer, started_at, (now - began) * 1000)
+                self._answer(left.pop(message.id), answer, started_at, (now - began) * 1000)
                 started_at, began = datetime.now(UTC), now
-            failure: ProviderError = OutcomeUnknown(f"{spec.name}: the adapter gave no answer")
         except ProviderError as error:
-            failure = error
-        except Exception:  # noqa: BLE001  (the edge to adapters' code: a defect there must not lose a message)
+            return error
+        except Exception:  # the edge to adapters' code: a defect there must not lose a message
             logger.exception("adapter %s raised what it must not", spec.adapter, extra={"provider": spec.name})
-            failure = OutcomeUnknown(f"{spec.name}: defect in the adapter {spec.adapter}")
-        for pair in left.values():
-            self._answer(pair, spec, failure, started_at, (time.monotonic() - began) * 1000)
+            return OutcomeUnknown(f"{spec.name}: defect in the adapter {spec.adapter}")
+        return OutcomeUnknown(f"{spec.name}: the adapter gave no answer")
 
     def _timeout(self, messages: Sequence[OutboundMessage]) -> float:
         left = (min(message.deadline for message in messages) - datetime.now(UTC)).total_seconds()
@@ -127,7 +132,6 @@ class Handover:
     def _answer(
         self,
         pair: tuple[Journey, Candidate],
-        spec: ProviderSpec,
         answer: SendReceipt | ProviderError,
         started_at: datetime,
         latency_ms: float,
@@ -135,7 +139,7 @@ class Handover:
         journey, candidate = pair
         receipt, error = (None, answer) if isinstance(answer, ProviderError) else (answer, None)
         attempt = ProviderTry(
-            provider=spec.name,
+            provider=self._line.spec.name,
             started_at=started_at,
             latency_ms=latency_ms,
             receipt=receipt,

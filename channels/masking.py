@@ -59,4 +59,7 @@ def mask_text(text: str) -> str:
     if "@" in text:
         text = _EMAIL.sub(lambda found: mask_email(found[0]), text)
     text = _PHONE.sub(lambda found: mask_phone(found[0]), text)
-    return _BEARER.sub(lambda found: f"{found[1]}***", text)
+    lowered = text.lower()
+    if "bearer" in lowered or "gt_" in lowered:
+        text = _BEARER.sub(lambda found: f"{found[1]}***", text)
+    return text

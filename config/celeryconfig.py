@@ -41,7 +41,8 @@ timezone = "UTC"
 beat_schedule: dict[str, dict[str, Any]] = {
     "sweep": {
         "task": "notify.sweep",
-        "schedule": schedule(run_every=1.0),
+        # The lifeboat sweeps every second; this one is for when there is none.
+        "schedule": schedule(run_every=5.0),
         # A sweep that waited is a sweep too late: the next one does the same.
         "options": {"queue": CONTROL_QUEUE, "expires": 5},
     },

@@ -47,7 +47,7 @@ class StartError(Exception):
     """The stack cannot start; the message says why, in words for the person at the terminal."""
 
 
-class StopRequested(Exception):  # noqa: N818  (a wish, not an error)
+class StopRequested(Exception):
     """A signal asked the stack to stop."""
 
 

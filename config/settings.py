@@ -54,6 +54,7 @@ def database(url: str) -> dict[str, Any]:
             "keepalives_idle": 10,
             "keepalives_interval": 3,
             "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
             **options,
         },
     }

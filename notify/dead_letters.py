@@ -18,6 +18,7 @@ from django.db import transaction
 from channels.names import split_lane
 from notify import lanes
 from notify.ids import new_id
+from notify.loading import insert
 from notify.models import Application, DeadLetter
 from notify.models.dead_letter import DeadLetterState
 from notify.models.delivery import DeliveryStatus
@@ -139,7 +140,7 @@ def _resolve_portion(
         EventRow(new_id(), row.notification_id, row.delivery_id, type_, channel=row.channel, actor=actor)
         for row in opened
     ]
-    lanes.insert("notify_event", EventRow._fields, events)
+    insert("notify_event", EventRow._fields, events)
     resolution.done += len(opened)
 
 

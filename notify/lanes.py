@@ -7,9 +7,8 @@ sets a lease, a recording is another.
 
 from __future__ import annotations
 
-import io
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -20,6 +19,7 @@ from django.db import connection, transaction
 
 from notify import doorbell, partitions
 from notify.ids import floor_id, new_id
+from notify.loading import insert
 from notify.models.event import EventType
 from notify.rows import (
     AttemptRow,
@@ -38,8 +38,6 @@ ring = doorbell.ring
 
 #: Ids may come from hosts whose clock is ahead of ours by less than this.
 CLOCK_SLACK: Final = timedelta(hours=1)
-#: From this many rows on, COPY is cheaper than an INSERT.
-COPY_FROM: Final = 20
 _FLOOR_MAX_AGE: Final = timedelta(seconds=10)
 
 
@@ -79,45 +77,6 @@ def enter(*, notifications: Sequence[NotificationRow], deliveries: Sequence[Deli
     with transaction.atomic():
         insert("notify_notification", NotificationRow._fields, notifications)
         insert("notify_delivery", DeliveryRow._fields, deliveries)
-
-
-def insert(table: str, columns: Sequence[str], rows: Sequence[NamedTuple]) -> None:
-    """Inserts ``rows`` in one round trip: by COPY when there are many."""
-    if not rows:
-        return
-    names = ", ".join(f'"{column}"' for column in columns)
-    with connection.cursor() as cursor:
-        if len(rows) >= COPY_FROM:
-            cursor.copy_expert(f"COPY {table} ({names}) FROM STDIN", io.StringIO(_copy_text(rows)))
-        else:
-            one = f"({', '.join(['%s'] * len(columns))})"
-            cursor.execute(
-                f"INSERT INTO {table} ({names}) VALUES {', '.join([one] * len(rows))}",  # noqa: S608
-                [value for row in rows for value in row],
-            )
-
-
-def _copy_text(rows: Iterable[NamedTuple]) -> str:
-    """Rows in the text format of COPY (https://www.postgresql.org/docs/18/sql-copy.html, "Text Format")."""
-    return "".join(["\t".join([_copy_value(value) for value in row]) + "\n" for row in rows])
-
-
-def _copy_value(value: object) -> str:
-    if value is None:
-        return "\\N"
-    if value.__class__ is str:
-        text = str(value)
-    elif isinstance(value, list):
-        text = "{" + ",".join(value) + "}"  # only channel names, which need no quoting
-    elif value is True or value is False:
-        return "t" if value else "f"
-    else:
-        return str(value)
-    if "\\" in text:
-        text = text.replace("\\", "\\\\")
-    if "\n" in text or "\t" in text or "\r" in text:
-        text = text.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
-    return text
 
 
 # --- claim -----------------------------------------------------------------------------------------------------------

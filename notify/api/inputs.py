@@ -62,7 +62,7 @@ def _callback_url(url: str) -> str:
     try:
         return addresses.normalize("webhook", url)
     except AddressInvalid as error:
-        raise PydanticCustomError(error.code, "{detail}", {"detail": error.detail}) from None  # type: ignore[arg-type]
+        raise PydanticCustomError(error.code, "{detail}", {"detail": error.detail}) from None
 
 
 def _distinct(channels: list[ChannelName]) -> list[ChannelName]:

@@ -81,7 +81,7 @@ class Application(models.Model):
 
 
 class ApiKey(models.Model):
-    """A key of an application. The key itself is shown once; here are its hash and the prefix people recognise it by."""
+    """A key of an application. The key itself is shown once; here are its hash and the prefix people know it by."""
 
     application = models.ForeignKey(
         Application, verbose_name=_("application"), on_delete=models.CASCADE, related_name="keys"
