@@ -34,10 +34,7 @@ class LiveStack:
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="goutong-live-"))
         self.port, self.flower_port = ports.choose(), ports.choose()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.env = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-        self.env = {
-            name: value for name, value in self.env.items() if not name.startswith(("PYTEST", "MAKE", "MFLAGS"))
-        }
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
         self.env |= {
             "DATA_DIR": str(self.data_dir),
             "PORT": str(self.port),

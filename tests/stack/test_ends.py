@@ -17,7 +17,7 @@ from tests.stack.live import LiveStack, MakeStack
 #: One process of each kind is enough to see how a stack ends, and starts sooner.
 FEW = "web,email,beat"
 
-pytestmark = pytest.mark.xdist_group("live_stack")
+pytestmark = pytest.mark.xdist_group("stack_ends")
 
 
 def write_note(live: LiveStack, text: str) -> None:

@@ -53,19 +53,20 @@ class Trickle:
         self._http = urllib3.PoolManager(num_pools=2, retries=False, timeout=urllib3.Timeout(total=5))
         self._base = f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/api/v1/"
         self._outage = Outage()
-        self._down = False
+        self._down: bool | None = None
         self._counts: dict[str, int] = {}
 
     def run(self) -> None:
         """Until ``stop`` is set."""
         started = reported = time.monotonic()
         while not self._stop.is_set():
-            self._play_outage(time.monotonic() - started)
+            self._play(down=self._outage.is_on(since_start_s=time.monotonic() - started))
             pleased = self._post(next_call(rng=self._rng, now=timezone.now()))
             if time.monotonic() - reported > _REPORT_EVERY_S:
                 reported = time.monotonic()
                 logger.info("demo traffic", extra={"answers": self._counts})
             self._stop.wait(self._pause_s * self._rng.uniform(0.4, 1.6) if pleased else 5.0)
+        self._play(down=False)
 
     def _post(self, call: Call) -> bool:
         # Read each time: the first start of a stack makes the keys while this process is already up.
@@ -86,19 +87,15 @@ class Trickle:
         self._counts[answer] = self._counts.get(answer, 0) + 1
         return pleased
 
-    def _play_outage(self, since_start_s: float) -> None:
-        down = self._outage.is_on(since_start_s=since_start_s)
+    def _play(self, *, down: bool) -> None:
+        """Makes both IM gateways fail, or behave. What an earlier run left behind ends with the first call."""
         if down == self._down or not settings.SANDBOX_URL:
             return
-        behaviour = {"status": 503} if down else {}
+        behaviour = json.dumps({"status": 503} if down else {}).encode()
+        headers = {"Content-Type": "application/json"}
         for name in _OUTAGE_OF:
             try:
-                self._http.request(
-                    "PUT",
-                    f"{settings.SANDBOX_URL}/behaviour/{name}",
-                    body=json.dumps(behaviour).encode(),
-                    headers={"Content-Type": "application/json"},
-                )
+                self._http.request("PUT", f"{settings.SANDBOX_URL}/behaviour/{name}", body=behaviour, headers=headers)
             except urllib3.exceptions.HTTPError:
                 return  # the sandbox is not up yet: the next round tries again
         self._down = down
