@@ -14,8 +14,8 @@ help: ## list these commands
 
 run: export DEMO ?= 1
 run: export LOG_FORMAT ?= console
-run: $(VENV)/.installed $(MO) ## start everything, with the demo; Ctrl-C stops it (PORT, FLOWER_PORT, DATA_DIR, DEMO=0 …)
-	@$(BIN)/python -m config.supervise run --tethered
+run: $(VENV)/.installed $(MO) ## start everything, with the demo; Ctrl-C stops it (PORT=… FLOWER_PORT=… DATA_DIR=… DEMO=0)
+	@$(BIN)/python -m config.supervise run --tethered $(RUN_ARGS)
 
 stop: $(VENV)/.installed ## stop a stack that runs elsewhere on the same DATA_DIR
 	@$(BIN)/python -m config.supervise stop

@@ -14,6 +14,7 @@ from channels.names import CONTROL_QUEUE, LANES
 # a FLUSHALL every publish fails until somebody declares the queue again.
 _NAMELESS = Exchange("")
 
+accept_content = ["json"]
 broker_url = settings.BROKER_URL.replace("unix://", "redis+socket://")
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
@@ -54,6 +55,7 @@ beat_schedule: dict[str, dict[str, Any]] = {
 }
 beat_max_loop_interval = 5
 redbeat_redis_url = settings.REDIS_URL
+redbeat_redis_options = {"socket_connect_timeout": 2.0, "socket_timeout": 15.0, "socket_keepalive": True}
 redbeat_key_prefix = "redbeat:goutong:"
 redbeat_lock_timeout = 30
 

@@ -44,3 +44,11 @@ def clean_redis() -> Iterator[None]:
     yield
     client.flushdb()
     client.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _celery_reads_its_settings() -> None:
+    """Celery reads them when it first needs them; that must not be while some test has replaced one."""
+    from config import celery_app
+
+    assert celery_app.conf.broker_url

@@ -23,7 +23,7 @@ from standardwebhooks import Webhook
 from config import ports
 from tests.conftest import WaitFor
 from tests.journeys.client import Company
-from tests.stack.live import LiveStack, MakeStack
+from tests.stack.live import LiveStack
 
 pytestmark = [pytest.mark.xdist_group("live_stack"), pytest.mark.timeout(240)]
 
@@ -91,160 +91,166 @@ def http_server() -> Iterator[tuple[str, list[Received]]]:
         server.server_close()
 
 
-@pytest.fixture
-def stack(make_stack: MakeStack) -> LiveStack:
-    """A stack of its own: this test's providers must be the only ones, and its webhooks may go to this machine."""
-    live = make_stack(ALLOW_PRIVATE_URLS="1")
-    live.start()
-    live.wait_until_ready()
-    return live
+@pytest.fixture(scope="module")
+def module_stack() -> Iterator[LiveStack]:
+    """A stack of its own: these providers must be the only ones, and webhooks may go to this machine."""
+    with LiveStack(only="web,email,sms,webhook,lifeboat", ALLOW_PRIVATE_URLS="1") as live:
+        live.start()
+        live.wait_until_ready()
+        yield live
 
 
-def test_each_channel_s_message_arrives_as_its_far_end_expects_it(stack: LiveStack, wait_for: WaitFor) -> None:
-    secret = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-    with mailbox() as box, http_server() as (gateway_url, gateway), http_server() as (hook_url, hook):
-        company = Company(
-            stack,
-            f"c{uuid4().hex[:8]}",
-            configuration={
-                "providers": [
-                    {
-                        "name": "smtp-a",
-                        "channel": "email",
-                        "adapter": "smtp",
-                        "config": {
-                            "host": "127.0.0.1",
-                            "port": box.port,
-                            "security": "none",
-                            "from_email": "Goutong 沟通 <no-reply@example.com>",
-                        },
-                    },
-                    {
-                        "name": "gateway-a",
-                        "channel": "sms",
-                        "adapter": "http_sms",
-                        "config": {
-                            "url": f"{gateway_url}/send",
-                            "method": "POST",
-                            "headers": {"Authorization": "Bearer x"},
-                            "body": '{"id": {{ id | json }}, "to": {{ to | json }}, "text": {{ text | json }}}',
-                            "success": {"path": "code", "equals": 0},
-                            "message_id": "data.id",
-                        },
-                    },
-                    {
-                        "name": "hook-a",
-                        "channel": "webhook",
-                        "adapter": "webhook",
-                        "config": {"signing_secret": secret},
-                    },
-                ],
-                "templates": [
-                    {
-                        "key": "welcome",
-                        "category": "account",
-                        "contents": {
-                            "email": {
-                                "zh-CN": {
-                                    "subject": "欢迎, {{ name }}",
-                                    "text": "你好 {{ name }}",
-                                    "html": "<p>你好 {{ name }}</p>",
-                                }
-                            },
-                            "sms": {"zh-CN": {"text": "你好 {{ name }}"}},
-                            "webhook": {"zh-CN": {"text": "你好 {{ name }}"}},
-                        },
-                    }
-                ],
+def providers(*, smtp_port: int, gateway_url: str, secret: str) -> list[dict[str, Any]]:
+    """One real provider a channel, each in the contract's own words."""
+    return [
+        {
+            "name": "smtp-a",
+            "channel": "email",
+            "adapter": "smtp",
+            "config": {
+                "host": "127.0.0.1",
+                "port": smtp_port,
+                "security": "none",
+                "from_email": "Goutong 沟通 <no-reply@example.com>",
             },
-        )
+        },
+        {
+            "name": "gateway-a",
+            "channel": "sms",
+            "adapter": "http_sms",
+            "config": {
+                "url": f"{gateway_url}/send",
+                "method": "POST",
+                "headers": {"Authorization": "Bearer x"},
+                "body": '{"id": {{ id | json }}, "to": {{ to | json }}, "text": {{ text | json }}}',
+                "success": {"path": "code", "equals": 0},
+                "message_id": "data.id",
+            },
+        },
+        {"name": "hook-a", "channel": "webhook", "adapter": "webhook", "config": {"signing_secret": secret}},
+    ]
+
+
+WELCOME: dict[str, Any] = {
+    "key": "welcome",
+    "category": "account",
+    "contents": {
+        "email": {
+            "zh-CN": {"subject": "欢迎, {{ name }}", "text": "你好 {{ name }}", "html": "<p>你好 {{ name }}</p>"}
+        },
+        "sms": {"zh-CN": {"text": "你好 {{ name }}"}},
+        "webhook": {"zh-CN": {"text": "你好 {{ name }}"}},
+    },
+}
+NAME = '<小明> "引号"'
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+
+
+@dataclass
+class Journey:
+    """A message on three channels, and where each of them arrived."""
+
+    company: Company
+    sent: dict[str, Any]
+    box: Mailbox
+    gateway: list[Received]
+    hook: list[Received]
+
+    @property
+    def ids(self) -> dict[str, str]:
+        return {delivery["channel"]: delivery["id"] for delivery in self.sent["deliveries"]}
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        found = self.company.get(f"notifications/{self.sent['id']}")
+        return {row["channel"]: row for row in found["deliveries"]}
+
+
+@pytest.fixture(scope="module")
+def journey(module_stack: LiveStack, wait_for: WaitFor) -> Iterator[Journey]:
+    with mailbox() as box, http_server() as (gateway_url, gateway), http_server() as (hook_url, hook):
+        configuration = {
+            "providers": providers(smtp_port=box.port, gateway_url=gateway_url, secret=SECRET),
+            "templates": [WELCOME],
+        }
+        company = Company(module_stack, f"c{uuid4().hex[:8]}", configuration=configuration)
         sent = company.send(
             to={"email": "li@example.com", "phone": "+8613800001234", "url": f"{hook_url}/hook"},
             channels=["email", "sms", "webhook"],
             template="welcome",
             locale="zh-CN",
-            params={"name": '<小明> "引号"'},
-            metadata={"order": "A-1"},
+            params={"name": NAME},
             callback_url=f"{hook_url}/callback",
         )
-        ids = {delivery["channel"]: delivery["id"] for delivery in sent["deliveries"]}
-        wait_for(lambda: company.status(sent) in {"sent", "delivered"}, timeout=60)
-        wait_for(lambda: len(hook) == 4, timeout=60, message="a webhook and three callbacks")
-
-        (mail,) = box.mails
-        assert mail["Subject"] == '欢迎, <小明> "引号"'
-        assert mail["From"] == "Goutong 沟通 <no-reply@example.com>"
-        assert mail["To"] == "li@example.com"
-        assert mail["Message-ID"] == f"<{ids['email']}@example.com>"
-        assert mail.get_content_type() == "multipart/alternative"
-        plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
-        assert plain is not None
-        assert html is not None
-        assert plain.get_content().strip() == '你好 <小明> "引号"'
-        assert "&lt;小明&gt;" in html.get_content()
-
-        (sms,) = gateway
-        assert sms.headers["authorization"] == "Bearer x"
-        assert json.loads(sms.body) == {"id": ids["sms"], "to": "+8613800001234", "text": '你好 <小明> "引号"'}
-        deliveries = {row["channel"]: row for row in company.get(f"notifications/{sent['id']}")["deliveries"]}
-        assert {channel: row["status"] for channel, row in deliveries.items()} == {
-            "email": "sent",
-            "sms": "sent",
-            "webhook": "delivered",
-        }
-
-        (message,) = [one for one in hook if one.path == "/hook"]
-        verified = Webhook(secret).verify(message.body, message.headers)
-        assert verified["id"] == ids["webhook"]
-        assert message.headers["webhook-id"] == ids["webhook"]
-
-        shown = stack.manage(
-            "shell",
-            "-v0",
-            "-c",
-            f"from notify import signing_secrets; from notify.models import Application;"
-            f"print(signing_secrets.of(application_id=Application.objects.get(name='{company.name}').pk))",
-        )
-        callbacks = [one for one in hook if one.path == "/callback"]
-        told = [Webhook(shown.stdout.strip().splitlines()[-1]).verify(one.body, one.headers) for one in callbacks]
-        assert {(one["type"], one["data"]["delivery"]["channel"]) for one in told} == {
-            ("delivery.sent", "email"),
-            ("delivery.sent", "sms"),
-            ("delivery.delivered", "webhook"),
-        }
-
-        refused = company.send(
-            to={"email": "nobody@example.com"}, channels=["email"], template="welcome", params={"name": "x"}
-        )
-        wait_for(lambda: company.status(refused) == "failed", timeout=30)
-        (row,) = company.get(f"notifications/{refused['id']}")["deliveries"]
-        assert row["error"]["code"] == "recipient_rejected"
-        assert company.reconcile()["unaccounted"] == 0
+        found = Journey(company, sent, box, gateway, hook)
+        wait_for(lambda: len(hook) >= 4, timeout=60, message="a webhook and three callbacks")
+        yield found
 
 
-def test_what_a_test_key_sends_reaches_nobody(stack: LiveStack, wait_for: WaitFor) -> None:
-    with mailbox() as box:
-        company = Company(
-            stack,
-            f"c{uuid4().hex[:8]}",
-            configuration={
-                "providers": [
-                    {
-                        "name": "smtp-t",
-                        "channel": "email",
-                        "adapter": "smtp",
-                        "config": {"host": "127.0.0.1", "port": box.port, "from_email": "a@example.com"},
-                    }
-                ]
-            },
-        )
-        made = stack.manage("create_api_key", company.name, "--test")
-        company.use_key(made.stdout.strip())
-        sent = company.send(
-            to={"email": "li@example.com"}, channels=["email"], content={"subject": "Hi", "text": "Hello"}
-        )
-        wait_for(lambda: company.status(sent) == "delivered", timeout=30)
-        assert box.mails == []
+def test_the_states_say_what_each_far_end_said(journey: Journey) -> None:
+    states = {channel: row["status"] for channel, row in journey.rows().items()}
+    assert states == {"email": "sent", "sms": "sent", "webhook": "delivered"}
+    assert journey.company.reconcile()["unaccounted"] == 0
+
+
+def test_an_email_arrives_as_proper_mime(journey: Journey) -> None:
+    (mail,) = journey.box.mails
+    assert mail["Subject"] == f"欢迎, {NAME}"
+    assert mail["From"] == "Goutong 沟通 <no-reply@example.com>"
+    assert mail["To"] == "li@example.com"
+    assert mail["Message-ID"] == f"<{journey.ids['email']}@example.com>"
+    assert mail.get_content_type() == "multipart/alternative"
+    plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert plain is not None
+    assert html is not None
+    assert plain.get_content().strip() == f"你好 {NAME}"
+    assert "&lt;小明&gt;" in html.get_content()
+
+
+def test_an_sms_arrives_at_its_gateway_in_the_gateway_s_words(journey: Journey) -> None:
+    (sms,) = journey.gateway
+    assert sms.headers["authorization"] == "Bearer x"
+    assert json.loads(sms.body) == {"id": journey.ids["sms"], "to": "+8613800001234", "text": f"你好 {NAME}"}
+
+
+def test_a_webhook_s_signature_verifies(journey: Journey) -> None:
+    (message,) = [one for one in journey.hook if one.path == "/hook"]
+    assert Webhook(SECRET).verify(message.body, message.headers)["id"] == journey.ids["webhook"]
+    assert message.headers["webhook-id"] == journey.ids["webhook"]
+
+
+def test_status_callbacks_are_signed_with_the_application_s_secret(journey: Journey) -> None:
+    company = journey.company
+    program = (
+        "from notify import signing_secrets; from notify.models import Application;"
+        f"print(signing_secrets.of(application_id=Application.objects.get(name='{company.name}').pk))"
+    )
+    secret = company.live.manage("shell", "-v0", "-c", program).stdout.strip().splitlines()[-1]
+    told = [Webhook(secret).verify(one.body, one.headers) for one in journey.hook if one.path == "/callback"]
+    assert {(one["type"], one["data"]["delivery"]["channel"]) for one in told} == {
+        ("delivery.sent", "email"),
+        ("delivery.sent", "sms"),
+        ("delivery.delivered", "webhook"),
+    }
+
+
+def test_a_refused_recipient_is_the_end_of_that_delivery(journey: Journey, wait_for: WaitFor) -> None:
+    company = journey.company
+    sent = company.send(
+        to={"email": "nobody@example.com"}, channels=["email"], template="welcome", params={"name": "x"}
+    )
+    wait_for(lambda: company.status(sent) == "failed", timeout=30)
+    (row,) = company.get(f"notifications/{sent['id']}")["deliveries"]
+    assert row["error"]["code"] == "recipient_rejected"
+
+
+def test_what_a_test_key_sends_reaches_nobody(journey: Journey, wait_for: WaitFor) -> None:
+    company = journey.company
+    tester = Company(company.live, company.name, configuration={})
+    tester.use_key(company.live.manage("create_api_key", company.name, "--test").stdout.strip())
+    before = len(journey.box.mails)
+    sent = tester.send(to={"email": "li@example.com"}, channels=["email"], content={"subject": "Hi", "text": "Hello"})
+    wait_for(lambda: tester.status(sent) == "delivered", timeout=30)
+    assert len(journey.box.mails) == before
 
 
 def test_flower_shows_every_lane_s_worker_and_its_drains(live_stack: LiveStack, wait_for: WaitFor) -> None:

@@ -131,7 +131,7 @@ class LiveStack:
 
     def _is_ready(self) -> bool:
         # A web of an earlier run may still answer: the run that was started last must have said so itself.
-        if b"is ready" not in self.output.read_bytes()[self._output_start :]:
+        if "Goutong 沟通 is ready".encode() not in self.output.read_bytes()[self._output_start :]:
             return False
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:

@@ -128,7 +128,7 @@ def test_a_signal_to_make_alone_ends_the_stack(
     make_stack: MakeStack, wait_for: WaitFor, number: signal.Signals
 ) -> None:
     live = make_stack()
-    live.start("make", "run")
+    live.start("make", "run", f"RUN_ARGS=--only {FEW}")
     live.wait_until_ready()
 
     live.stop(number)
