@@ -61,7 +61,12 @@ class Lines:
             line = self._lines.get(spec.name)
             if line is None or line.spec.fingerprint != spec.fingerprint:
                 try:
-                    adapter = registry.build(adapter=spec.adapter, provider=spec.name, config=dict(spec.config))
+                    adapter = registry.build(
+                        adapter=spec.adapter,
+                        provider=spec.name,
+                        config=dict(spec.config),
+                        concurrency=spec.max_concurrency,
+                    )
                 except ConfigurationError as error:
                     raise Misconfigured(f"provider {spec.name}: {error}") from error
                 old, line = line, Line(spec, adapter)
@@ -109,7 +114,7 @@ class Handover:
             self._answer(pair, failure, datetime.now(UTC), (time.monotonic() - began) * 1000)
 
     def _converse(self, left: dict[UUID, tuple[Journey, Candidate]]) -> ProviderError:
-        """Hands over what is in ``left`` and takes out what was answered; returns why there was no answer to the rest."""
+        """Hands over what is in ``left``, takes out what was answered, and returns why the rest was not."""
         spec = self._line.spec
         started_at, began = datetime.now(UTC), time.monotonic()
         messages = [journey.message for journey, _candidate in left.values()]

@@ -42,7 +42,8 @@ def stranded(due: Sequence[DueLane], *, now: datetime, after_s: float) -> list[s
 class Lifeboat:
     """Its crew: at most one drain a lane, each in a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, idle_s: float = _IDLE_S) -> None:
+        self._idle_s = idle_s
         self._crew = ThreadPoolExecutor(max_workers=len(LANES), thread_name_prefix="lifeboat")
         self._manned: set[str] = set()
         self._lock = Lock()
@@ -84,7 +85,7 @@ class Lifeboat:
     def _stay(self, lane: str) -> int:
         """Drains ``lane`` until its own workers move it again, or until it has been empty for a while."""
         taken_at, worked_at, count = timezone.now(), time.monotonic(), 0
-        while not workers.stopping() and time.monotonic() - worked_at < _IDLE_S:
+        while not workers.stopping() and time.monotonic() - worked_at < self._idle_s:
             handled = dispatch.drain(
                 lane=lane, worker=workers.name(), stopping=workers.stopping, limit_s=_TURN_S, feel_pulse=False
             )

@@ -115,7 +115,7 @@ def test_the_lifeboat_drains_a_stranded_lane_and_leaves_a_moving_one(wait_for: W
     (stranded_row,) = enter(application, now=now, due_in_s=-10)
     (moving,) = enter(application, now=now, due_in_s=-10, priority="normal")
     lanes.feel_pulse(lane="sms.normal", worker="w", now=now)
-    boat = Lifeboat()
+    boat = Lifeboat(idle_s=0.5)
     assert boat.watch(now=now) == ["sms.bulk"]
     wait_for(lambda: Delivery.objects.get(pk=stranded_row.id).status == "sent")
     boat.leave()

@@ -40,6 +40,7 @@ class LiveStack:
             "PORT": str(self.port),
             "FLOWER_PORT": str(self.flower_port),
             "DEMO": str(int(demo)),
+            "LEASE_S": os.environ.get("LEASE_S", "5"),
             **variables,
         }
         self.output = self.data_dir / "output.txt"
