@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from channels.names import split_lane
 from notify import lanes
@@ -64,10 +65,12 @@ def replay(
     application: Application | None = None,
     ids: Sequence[UUID] | None = None,
     where: DeadLetterFilter | None = None,
+    at_most: int | None = None,
 ) -> Resolution:
-    """Brings dead letters back to their lanes: those of ``ids``, or all open ones that match ``where``, of
-    ``application`` or, without one, of all."""
-    return _resolve(DeadLetterState.REPLAYED, actor=actor, now=now, application=application, ids=ids, where=where)
+    """Brings dead letters back to their lanes: those of ``ids``, or all open ones that match ``where`` (the oldest
+    ``at_most`` of them), of ``application`` or, without one, of all. Each thousand is a transaction of its own."""
+    wanted = _wanted(application=application, ids=ids, where=where, now=now, at_most=at_most)
+    return _resolve(DeadLetterState.REPLAYED, wanted, actor=actor, now=now, application=application)
 
 
 def discard(
@@ -77,22 +80,17 @@ def discard(
     application: Application | None = None,
     ids: Sequence[UUID] | None = None,
     where: DeadLetterFilter | None = None,
+    at_most: int | None = None,
 ) -> Resolution:
     """Closes dead letters for good; their deliveries stay dead. Arguments as for ``replay``."""
-    return _resolve(DeadLetterState.DISCARDED, actor=actor, now=now, application=application, ids=ids, where=where)
+    wanted = _wanted(application=application, ids=ids, where=where, now=now, at_most=at_most)
+    return _resolve(DeadLetterState.DISCARDED, wanted, actor=actor, now=now, application=application)
 
 
 def _resolve(
-    state: DeadLetterState,
-    *,
-    actor: str,
-    now: datetime,
-    application: Application | None,
-    ids: Sequence[UUID] | None,
-    where: DeadLetterFilter | None,
+    state: DeadLetterState, wanted: Sequence[UUID], *, actor: str, now: datetime, application: Application | None
 ) -> Resolution:
     resolution = Resolution()
-    wanted = list(dict.fromkeys(ids)) if ids is not None else _matching(application, where or DeadLetterFilter(), now)
     for start in range(0, len(wanted), _PORTION):
         portion = wanted[start : start + _PORTION]
         with transaction.atomic():
@@ -100,7 +98,20 @@ def _resolve(
     return resolution
 
 
-def _matching(application: Application | None, where: DeadLetterFilter, now: datetime) -> list[UUID]:
+def _wanted(
+    *,
+    application: Application | None,
+    ids: Sequence[UUID] | None,
+    where: DeadLetterFilter | None,
+    now: datetime,
+    at_most: int | None,
+) -> list[UUID]:
+    if ids is not None:
+        return list(dict.fromkeys(ids))
+    return list(_matching(application, where or DeadLetterFilter(), now)[:at_most])
+
+
+def _matching(application: Application | None, where: DeadLetterFilter, now: datetime) -> QuerySet[DeadLetter, UUID]:
     rows = DeadLetter.objects.filter(state=DeadLetterState.OPEN, created_at__lte=now)
     criteria = {
         "application": application,
@@ -111,7 +122,7 @@ def _matching(application: Application | None, where: DeadLetterFilter, now: dat
         "created_at__lt": where.created_before,
     }
     rows = rows.filter(**{name: value for name, value in criteria.items() if value is not None})
-    return list(rows.order_by("id").values_list("id", flat=True))
+    return rows.order_by("id").values_list("id", flat=True)
 
 
 def _resolve_portion(

@@ -24,6 +24,8 @@ from notify.retry import RetryDecision, RetryPolicy, Verdict
 from notify.rows import AttemptRow, Claimed, DeadLetterRow, DeliveryRow, EventRow, Outcome
 
 _DETAIL_LIMIT: Final = 1000
+#: Of so many waits in a row without a provider being asked, one is written into the history.
+_WAITS_TOLD: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +50,15 @@ def settle(
         if outcome.dead_letter is not None:
             outcome = replace(outcome, dead_letter=outcome.dead_letter._replace(provider=result.provider))
     retry_at = outcome.due_at if outcome.status == DeliveryStatus.QUEUED else None
+    tries = result.tries
+    if not tries and result.error is not None and claimed.waits % _WAITS_TOLD == 0:
+        # Nobody was asked. Said once and then now and then: a message may wait like this for hours.
+        tries = (ProviderTry(provider="", started_at=now, latency_ms=0.0, error=result.error),)
     return replace(
         outcome,
         attempts=tuple(
-            _attempt(claimed, attempt, claimed_at, rules.worker, retry_at if attempt is result.tries[-1] else None)
-            for attempt in result.tries
+            _attempt(claimed, attempt, claimed_at, rules.worker, retry_at if attempt is tries[-1] else None)
+            for attempt in tries
         ),
     )
 

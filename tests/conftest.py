@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
 pytest_plugins = ["tests.stack.live"]
 T = TypeVar("T")
@@ -52,3 +53,16 @@ def _celery_reads_its_settings() -> None:
     from config import celery_app
 
     assert celery_app.conf.broker_url
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """pytest-django's, and at the end nobody is left in the database: threads of providers keep their connections."""
+    yield
+    from django.db import connection
+
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from django.urls import path
@@ -66,7 +66,7 @@ class DeadLetterSelection(Input):
         """What ``notify.dead_letters`` is to be told."""
         if self.filter is None:
             return {"ids": list(dict.fromkeys(self.ids or ()))}
-        return {"where": dead_letters.DeadLetterFilter(**self.filter.model_dump())}
+        return {"where": dead_letters.DeadLetterFilter(**self.filter.model_dump()), "at_most": _AT_MOST}
 
 
 class DeadLetters(ApiView):
@@ -93,6 +93,8 @@ class DeadLetters(ApiView):
         return Response(page(results, found.next_before))
 
 
+#: By filter, so many at a time: an answer should come before anybody's patience ends.
+_AT_MOST: Final = 10_000
 _BY_IDS = OpenApiExample("By ids", value={"ids": [examples.DEAD_LETTER["id"]]}, request_only=True)
 _BY_FILTER = OpenApiExample(
     "By filter", value={"filter": {"channel": "sms", "reason": "attempts_used_up"}}, request_only=True
@@ -108,7 +110,8 @@ class Replay(IdempotentPost, ApiView):
         operation_id="replay_dead_letters",
         summary="Replay dead letters",
         description="Sends open dead letters back to their lanes with fresh attempts and time; their history stays. "
-        "One that was replayed or discarded, or whose delivery is alive, is skipped.",
+        "One that was replayed or discarded, or whose delivery is alive, is skipped. By filter, the oldest 10,000 that "
+        "match; ask again until `matched` is less.",
         tags=["Dead letters"],
         parameters=[IDEMPOTENCY_KEY],
         request=DeadLetterSelection,

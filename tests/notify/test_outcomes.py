@@ -205,6 +205,19 @@ def test_no_provider_waits_and_is_never_a_failure_of_the_message() -> None:
     assert (outcome.status, outcome.used) == ("queued", 0)
 
 
+def test_a_wait_in_which_nobody_was_asked_is_told_once_and_not_every_time() -> None:
+    of = facts()
+
+    def history(waits: int) -> list[str]:
+        one = claimed(of, waits=waits)
+        asked_nobody = replace(result(one, error=NoProvider()), tries=())
+        outcome = outcomes.settle(claimed=one, facts=of, result=asked_nobody, claimed_at=NOW, now=NOW, rules=RULES)
+        return [row.outcome for row in outcome.attempts]
+
+    assert history(0) == ["no_provider"]
+    assert history(1) == []
+
+
 def test_a_delivery_with_time_left_is_not_overdue() -> None:
     of = facts()
     assert outcomes.overdue(claimed=claimed(of), facts=of, now=NOW, rules=RULES) is None
