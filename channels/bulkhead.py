@@ -9,12 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Final
 
+from channels.errors import ChannelsError
 from channels.names import PRIORITIES
 
 Work = Callable[[], None]
 
 #: How much of a provider's concurrency a priority may use at most.
 CEILINGS: Final = {"critical": 1.0, "normal": 0.85, "bulk": 0.6}
+
+
+class BulkheadClosed(ChannelsError):
+    """The bulkhead was closed before this was submitted: its provider's configuration has changed."""
 
 
 class Bulkhead:
@@ -26,12 +31,15 @@ class Bulkhead:
         self._waiting: dict[str, deque[Work]] = {priority: deque() for priority in PRIORITIES}
         self._running = dict.fromkeys(PRIORITIES, 0)
         self._then: Work | None = None
+        self._closed = False
         self._lock = Lock()
         self._pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix=f"provider-{name}")
 
     def submit(self, priority: str, work: Work) -> None:
-        """Runs ``work``, which must not raise, when a place for its priority is free."""
+        """Runs ``work``, which must not raise, when a place for its priority is free. Raises BulkheadClosed."""
         with self._lock:
+            if self._closed:
+                raise BulkheadClosed
             self._waiting[priority].append(work)
             self._start()
 
@@ -46,7 +54,7 @@ class Bulkhead:
     def close(self, *, then: Work) -> None:
         """Lets what was submitted finish, and then ends the threads and does ``then``. Does not wait."""
         with self._lock:
-            self._then = then
+            self._then, self._closed = then, True
             self._end_if_idle()
 
     def _start(self) -> None:

@@ -83,6 +83,13 @@ class Misconfigured(ProviderError):
     code = "misconfigured"
 
 
+class InternalFault(ProviderError):
+    """A defect of ours kept the message from being handed over. It is tried again, and buried with its reason."""
+
+    code = "internal_error"
+    provider_fault = False
+
+
 class RecipientRejected(ProviderError):
     """The address is not deliverable, and will not be later."""
 

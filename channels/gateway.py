@@ -17,6 +17,7 @@ from typing import Final
 from uuid import UUID
 
 from channels import directory, routing
+from channels.bulkhead import BulkheadClosed
 from channels.directory import CALLBACK_PROVIDER, TEST_PROVIDER, ProviderSpec
 from channels.errors import (
     Misconfigured,
@@ -128,9 +129,18 @@ class Session:
         granted, more_in = self._limiter.take(provider=spec.name, rate=spec.rate_limit, wanted=len(journeys))
         for chunk in _chunks(journeys[:granted], line):
             self._out += len(chunk)
-            line.bulkhead.submit(self._priority, self._handover(line, chunk))
+            self._submit(line, chunk)
         for journey in journeys[granted:]:
             self._wait_for_rate(journey, more_in)
+
+    def _submit(self, line: Line, chunk: list[Journey]) -> None:
+        handover = self._handover(line, chunk)
+        try:
+            line.bulkhead.submit(self._priority, handover)
+        except BulkheadClosed:
+            # Somebody else saw a newer configuration between our look and this step. Ours is as good for one more call.
+            again = _lines.line(line.spec)
+            again.bulkhead.submit(self._priority, handover.by(again))
 
     def _handover(self, line: Line, journeys: list[Journey]) -> Handover:
         return Handover(

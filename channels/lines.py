@@ -106,6 +106,11 @@ class Handover:
         """The messages on board."""
         return [journey for journey, _candidate in self._pairs.values()]
 
+    def by(self, line: Line) -> Handover:
+        """The same call, over another line of the same provider."""
+        self._line = line
+        return self
+
     def __call__(self) -> None:
         left = dict(self._pairs)
         began = time.monotonic()

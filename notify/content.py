@@ -63,22 +63,26 @@ _COLUMNS: Final = (
 
 
 def facts_of(claimed: Sequence[Claimed]) -> dict[UUID, Facts]:
-    """The notifications behind ``claimed``, by id, in one query."""
+    """The notifications behind ``claimed``, by id, in one query; what is not stored whole is not among them."""
     ids = {one.notification_id for one in claimed}
     if not ids:
         return {}
     rows = Notification.objects.filter(id__in=ids).values_list(*_COLUMNS)
-    found = (Facts(**dict(zip(_FIELDS, row, strict=True))) for row in rows)
-    return {facts.id: _with_batch(facts) for facts in found}
+    found = [Facts(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
+    whole = [_with_batch(facts) for facts in found]
+    return {facts.id: facts for facts in whole if facts is not None}
 
 
 _FIELDS: Final = tuple("application" if name == "application__name" else name for name in _COLUMNS)
 
 
-def _with_batch(facts: Facts) -> Facts:
+def _with_batch(facts: Facts) -> Facts | None:
     if facts.batch_id is None:
         return facts
-    common = _batches.get(facts.batch_id)
+    try:
+        common = _batches.get(facts.batch_id)
+    except Batch.DoesNotExist:
+        return None
     return Facts(
         **{
             **{name: getattr(facts, name) for name in _FIELDS},

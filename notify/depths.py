@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from channels.names import LANES
-from notify import lanes
+from notify import partitions
 from notify.sql import statement
 
 #: Up to here the due deliveries of a lane are counted; a deeper lane is "at least this deep".
@@ -37,7 +37,7 @@ def lane_depths(*, now: datetime, lanes: Sequence[str] | None = None) -> list[La
 
 
 def _count(wanted: list[str], *, now: datetime) -> dict[str, tuple[int, datetime]]:
-    view = lanes.window(now=now)
+    view = partitions.live_window(now=now)
     parameters: dict[str, Any] = {
         "lanes": wanted,
         "now": now,

@@ -13,18 +13,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from channels import gateway
-from channels.errors import LeaseLost, MessageRejected
+from channels.errors import InternalFault, LeaseLost, MessageRejected
 from channels.names import split_lane
-from channels.types import SendResult
+from channels.types import OutboundMessage, SendResult
 from notify import content, doorbell, lanes, outcomes, signals
+from notify.databases import DATABASE_AWAY
 from notify.facts import Facts
 from notify.models.delivery import DeliveryStatus
 from notify.outcomes import Rules
@@ -40,7 +42,10 @@ _PULSE_S: Final = 1.0
 _AHEAD_S: Final = 0.25
 #: How long a drain tries to write down what it knows while the database is away.
 _PATIENCE_S: Final = 120.0
-_DATABASE_AWAY: Final = (DatabaseError, InterfaceError)
+
+
+#: When this process last noted each lane's pulse (time.monotonic()).
+_pulses: dict[str, float] = {}
 
 
 class Drain:
@@ -54,7 +59,7 @@ class Drain:
         self.handled = 0
         self._stopping = stopping
         self._worker = worker
-        self._pulse_at = 0.0 if feel_pulse else float("inf")
+        self._feels_pulse = feel_pulse
         self._rules = rules(lane=lane, worker=worker)
         self._session = gateway.open_session(channel=channel, priority=priority)
         self._held: dict[UUID, tuple[Claimed, Facts, datetime]] = {}
@@ -74,7 +79,7 @@ class Drain:
             if not closing and self._wants_more():
                 try:
                     empty = not self._claim()
-                except _DATABASE_AWAY:
+                except DATABASE_AWAY:
                     if not self._session.pending:
                         raise
                     closing = True  # what is in hand is still brought home
@@ -111,15 +116,19 @@ class Drain:
             return False
         self._note_renewal(self._claimed_at)
         try:
-            facts = content.facts_of(claimed)
-        except _DATABASE_AWAY:
+            messages, settled = self._read(claimed, now)
+        except DATABASE_AWAY:
             patiently(lambda: lanes.release(ids=[one.id for one in claimed], lease=self.lease))
+            for one in claimed:
+                self._held.pop(one.id, None)
             raise
-        self._hold(claimed, facts, now)
+        self._session.submit(messages)
+        self._write(settled, ())
         return True
 
-    def _hold(self, claimed: Sequence[Claimed], facts: dict[UUID, Facts], now: datetime) -> None:
-        """Sends on what can be sent, and settles the rest at once."""
+    def _read(self, claimed: Sequence[Claimed], now: datetime) -> tuple[list[OutboundMessage], list[Outcome]]:
+        """What can be sent, ready to be, and what became of the rest."""
+        facts = content.facts_of(claimed)
         messages, settled = [], []
         for one in claimed:
             known = facts.get(one.notification_id)
@@ -130,13 +139,12 @@ class Drain:
             self._held[one.id] = (one, known, now)
             try:
                 if late is None:
-                    messages.append(content.compose(claimed=one, facts=known))
+                    messages.append(_composed(one, known))
                 else:
                     settled.append(late)
-            except MessageRejected as error:
+            except (MessageRejected, InternalFault) as error:
                 settled.append(outcomes.fail(claimed=one, facts=known, error=error, now=now, rules=self._rules))
-        self._session.submit(messages)
-        self._write(settled, ())
+        return messages, settled
 
     def _record(self, results: Sequence[SendResult]) -> None:
         now = timezone.now()
@@ -156,7 +164,10 @@ class Drain:
     def _write(self, settled: Sequence[Outcome], results: Sequence[SendResult]) -> None:
         if not settled:
             return
-        patiently(lambda: lanes.record(outcomes=settled, lease=self.lease))
+        try:
+            patiently(lambda: lanes.record(outcomes=settled, lease=self.lease, now=timezone.now()))
+        except (DatabaseError, ValueError):
+            self._write_one_by_one(settled)
         self.handled += len(settled)
         self._pace.count(len(settled))
         now = timezone.now()
@@ -187,16 +198,24 @@ class Drain:
             ],
         )
 
+    def _write_one_by_one(self, settled: Sequence[Outcome]) -> None:
+        """One row that the database refuses must not take the others with it: they would be sent again."""
+        for outcome in settled:
+            try:
+                patiently(partial(lanes.record, outcomes=[outcome], lease=self.lease, now=timezone.now()))
+            except (DatabaseError, ValueError):
+                logger.exception("an outcome can't be recorded", extra={"delivery_id": str(outcome.id)})
+
     def _keep_alive(self) -> None:
         now = time.monotonic()
         try:
             if self._held and now - self._renewed_at > settings.LANES["LEASE_S"] / 3:
                 lanes.renew(ids=list(self._held), lease=self.lease, now=timezone.now())
                 self._note_renewal(now)
-            if now - self._pulse_at > _PULSE_S:
-                self._pulse_at = now
+            if self._feels_pulse and now - _pulses.get(self.lane, 0.0) > _PULSE_S:
+                _pulses[self.lane] = now
                 lanes.feel_pulse(lane=self.lane, worker=self._worker, now=timezone.now())
-        except _DATABASE_AWAY as error:
+        except DATABASE_AWAY as error:
             logger.warning("lane %s: leases can't be renewed: %s", self.lane, type(error).__name__)
             connection.close()
 
@@ -230,6 +249,17 @@ class Pace:
             self._since, self._done = time.monotonic(), 0
 
 
+def _composed(claimed: Claimed, facts: Facts) -> OutboundMessage:
+    try:
+        return content.compose(claimed=claimed, facts=facts)
+    except (MessageRejected, *DATABASE_AWAY):
+        raise
+    except Exception as error:
+        # The edge of one message: a defect that it meets must not take the rest of its claim along.
+        logger.exception("a message can't be composed", extra={"delivery_id": str(claimed.id)})
+        raise InternalFault(f"the message can't be composed ({type(error).__name__})") from error
+
+
 def _orphaned(claimed: Claimed, now: datetime) -> Outcome:
     logger.error("delivery without its notification", extra={"delivery_id": str(claimed.id)})
     detail = "its notification is not stored"
@@ -256,13 +286,14 @@ def rules(*, lane: str, worker: str) -> Rules:
 
 def patiently(write: Callable[[], object], *, patience_s: float = _PATIENCE_S) -> None:
     """Does ``write``, again and again while the database is away: what a provider has said must not be forgotten, or it
-    will be sent twice. Raises the last DatabaseError when patience is over."""
+    will be sent twice. Raises what the
+    database said when patience is over, and anything that is not an absence at once."""
     until = time.monotonic() + patience_s
     pause = 0.05
     while True:
         try:
             write()
-        except _DATABASE_AWAY as error:
+        except DATABASE_AWAY as error:
             if time.monotonic() > until:
                 raise
             logger.warning("recording waits for the database: %s", type(error).__name__)

@@ -19,12 +19,15 @@ def keep_house(*, now: datetime) -> None:
     partitions.ensure(now=now, ahead_days=settings.NOTIFY["PARTITIONS_AHEAD_DAYS"])
     partitions.drop_past(now=now, retention_days=settings.NOTIFY["RETENTION_DAYS"])
     forget_past(now=now)
-    idempotency.purge(now=now)
+    while idempotency.purge(now=now):
+        pass
 
 
 def forget_past(*, now: datetime) -> None:
-    """Removes batches and dead letters whose deliveries were dropped with their partitions, in small portions."""
-    oldest = now - timedelta(days=settings.NOTIFY["RETENTION_DAYS"] + 1)
+    """Removes batches and dead letters whose deliveries were dropped with their partitions, in small portions: those
+    from before the oldest day that is still there."""
+    days = partitions.existing_days("notify_delivery")
+    oldest = min([now - timedelta(days=settings.NOTIFY["RETENTION_DAYS"]), *map(partitions.day_start, days[:1])])
     for model in (DeadLetter, Batch):
         while True:
             with transaction.atomic():

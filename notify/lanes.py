@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
 
 from notify import doorbell, partitions
-from notify.ids import floor_id, new_id
+from notify.ids import new_id
 from notify.loading import insert
 from notify.models.event import EventType
 from notify.rows import (
@@ -36,38 +36,6 @@ logger = logging.getLogger(__name__)
 
 ring = doorbell.ring
 
-#: Ids may come from hosts whose clock is ahead of ours by less than this.
-CLOCK_SLACK: Final = timedelta(hours=1)
-_FLOOR_MAX_AGE: Final = timedelta(seconds=10)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The ids that claims look at: from the oldest day with live deliveries to a little past now."""
-
-    floor: UUID
-    ceiling: UUID
-
-
-class _FloorCache:
-    """The oldest live day, looked up at most every few seconds in each process."""
-
-    day: date | None = None
-    read_at: datetime | None = None
-
-
-def window(*, now: datetime) -> Window:
-    """The window of ids for queries on live deliveries."""
-    cache = _FloorCache
-    if cache.day is None or cache.read_at is None or not timedelta() <= now - cache.read_at < _FLOOR_MAX_AGE:
-        cache.day, cache.read_at = partitions.oldest_live_day(now=now), now
-    return Window(floor=floor_id(partitions.day_start(cache.day)), ceiling=floor_id(now + CLOCK_SLACK))
-
-
-def forget_window() -> None:
-    """Makes the next claim look for the oldest live day anew (an old delivery has come back to life)."""
-    _FloorCache.day = None
-
 
 # --- entering a lane -------------------------------------------------------------------------------------------------
 
@@ -84,7 +52,7 @@ def enter(*, notifications: Sequence[NotificationRow], deliveries: Sequence[Deli
 
 def claim(*, lane: str, limit: int, lease: UUID, now: datetime) -> list[Claimed]:
     """Takes up to about ``limit`` due deliveries of ``lane`` under ``lease``, a share from each waiting application."""
-    view = window(now=now)
+    view = partitions.live_window(now=now)
     shares = settings.LANES["SHARES"]
     return _claimed(
         "claim",
@@ -127,7 +95,9 @@ def release(*, ids: Sequence[UUID], lease: UUID) -> int:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE notify_delivery SET status = 'queued', lease = NULL, lease_until = NULL"
+            "UPDATE notify_delivery SET lease = NULL, lease_until = NULL,"
+            " status = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END,"
+            " finished_at = CASE WHEN cancel_requested THEN clock_timestamp() END"
             " WHERE id = ANY (%s) AND id >= %s AND id <= %s AND status = 'sending' AND lease = %s",
             [list(ids), min(ids), max(ids), lease],
         )
@@ -137,15 +107,15 @@ def release(*, ids: Sequence[UUID], lease: UUID) -> int:
 # --- record ----------------------------------------------------------------------------------------------------------
 
 
-def record(*, outcomes: Sequence[Outcome], lease: UUID) -> set[UUID]:
+def record(*, outcomes: Sequence[Outcome], lease: UUID, now: datetime) -> set[UUID]:
     """Writes what became of deliveries held under ``lease``, with their attempts, events, next steps, callbacks and
     dead letters, in one transaction. Returns the ids written: for the others the lease had passed to somebody else,
     and only their attempts are kept, since those did happen."""
     if not outcomes:
         return set()
     with transaction.atomic():
-        written = _write_statuses(outcomes, lease)
-        mine = [outcome for outcome in outcomes if outcome.id in written]
+        written = _write_statuses(outcomes, lease, now)
+        mine = [_heeding(outcome, cancelled=written[outcome.id]) for outcome in outcomes if outcome.id in written]
         insert("notify_attempt", AttemptRow._fields, [row for outcome in outcomes for row in outcome.attempts])
         insert("notify_event", EventRow._fields, [row for outcome in mine for row in outcome.events])
         insert("notify_deadletter", DeadLetterRow._fields, [o.dead_letter for o in mine if o.dead_letter])
@@ -156,13 +126,28 @@ def record(*, outcomes: Sequence[Outcome], lease: UUID) -> set[UUID]:
     if born:
         lanes = sorted({row.lane for row in born})
         transaction.on_commit(lambda: ring(lanes))
-    return written
+    return set(written)
 
 
-def _write_statuses(outcomes: Sequence[Outcome], lease: UUID) -> set[UUID]:
+def _heeding(outcome: Outcome, *, cancelled: bool) -> Outcome:
+    """``outcome``, where it was cancelled meanwhile: no other channel takes over, and nobody is asked to replay it."""
+    if not cancelled or (outcome.finished_at is not None and outcome.next_step is None):
+        return outcome
+    attempt = outcome.attempts[-1] if outcome.attempts else None
+    if attempt is None:
+        return replace(outcome, next_step=None)
+    reason = "cancelled while it was being sent"
+    event = EventRow(
+        new_id(), attempt.notification_id, outcome.id, EventType.CANCELLED, channel=attempt.channel, reason=reason
+    )
+    return replace(outcome, next_step=None, events=(event,))
+
+
+def _write_statuses(outcomes: Sequence[Outcome], lease: UUID, now: datetime) -> dict[UUID, bool]:
     ids = [outcome.id for outcome in outcomes]
     parameters: dict[str, Any] = {
         "lease": lease,
+        "now": now,
         "first": min(ids),
         "last": max(ids),
         "ids": ids,
@@ -180,7 +165,7 @@ def _write_statuses(outcomes: Sequence[Outcome], lease: UUID) -> set[UUID]:
     }
     with connection.cursor() as cursor:
         cursor.execute(statement("record"), parameters)
-        return {row[0] for row in cursor.fetchall()}
+        return dict(cursor.fetchall())
 
 
 # --- sweep -----------------------------------------------------------------------------------------------------------
@@ -189,7 +174,7 @@ def _write_statuses(outcomes: Sequence[Outcome], lease: UUID) -> set[UUID]:
 def take_expired_leases(*, lease: UUID, limit: int, now: datetime, grace_s: float) -> list[Claimed]:
     """Claims deliveries whose lease ran out, to decide what is to become of them. None while the database server has
     been up for less than ``grace_s`` seconds: workers need that long to renew theirs after a restart."""
-    view = window(now=now)
+    view = partitions.live_window(now=now)
     lease_s = settings.LANES["LEASE_S"]
     return _claimed(
         "expired_leases",
@@ -207,7 +192,7 @@ def take_expired_leases(*, lease: UUID, limit: int, now: datetime, grace_s: floa
 
 def take_overdue(*, lane: str, lease: UUID, limit: int, now: datetime) -> list[Claimed]:
     """Claims deliveries of ``lane`` whose deadline, or step's deadline, passed while they waited."""
-    view = window(now=now)
+    view = partitions.live_window(now=now)
     return _claimed(
         "overdue",
         {
@@ -232,7 +217,7 @@ class DueLane(NamedTuple):
 
 def due_lanes(*, now: datetime) -> list[DueLane]:
     """The lanes with due work, the one that waits longest first."""
-    view = window(now=now)
+    view = partitions.live_window(now=now)
     with connection.cursor() as cursor:
         cursor.execute(statement("due_lanes"), {"now": now, "floor": view.floor, "ceiling": view.ceiling})
         return [DueLane(*row) for row in cursor.fetchall()]
@@ -260,23 +245,29 @@ def moved_since(*, lane: str, at: datetime) -> bool:
 
 
 def cancel(*, now: datetime, actor: str, notification_ids: Sequence[UUID] = (), batch_id: UUID | None = None) -> int:
-    """Cancels what of these notifications, or of this batch, is not yet handed over; returns how many deliveries."""
+    """Cancels what of these notifications, or of this batch, is not yet handed over, and keeps what is being sent from
+    being tried again; returns how many deliveries that concerns."""
     first = min(notification_ids, default=batch_id)
     if first is None:
         return 0
+    parameters: dict[str, Any] = {
+        "now": now,
+        "notification_ids": list(notification_ids),
+        "batch_id": batch_id,
+        "first": first,
+    }
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(
-                statement("cancel"),
-                {"now": now, "notification_ids": list(notification_ids), "batch_id": batch_id, "first": first},
-            )
+            cursor.execute(statement("cancel"), parameters)
             cancelled = cursor.fetchall()
+            cursor.execute(statement("cancel_sending"), parameters)
+            asked = int(cursor.rowcount)
         events = [
             EventRow(new_id(), notification_id, delivery_id, EventType.CANCELLED, channel=channel, actor=actor)
             for delivery_id, notification_id, channel in cancelled
         ]
         insert("notify_event", EventRow._fields, events)
-    return len(cancelled)
+    return len(cancelled) + asked
 
 
 def requeue(*, ids: Sequence[UUID], from_statuses: Sequence[str], deadline: datetime, now: datetime) -> set[UUID]:
@@ -296,7 +287,7 @@ def requeue(*, ids: Sequence[UUID], from_statuses: Sequence[str], deadline: date
             },
         )
         rows = cursor.fetchall()
-    forget_window()
+    partitions.forget_live_window()
     lanes = sorted({lane for _id, lane in rows})
     transaction.on_commit(lambda: ring(lanes))
     return {identifier for identifier, _lane in rows}

@@ -15,11 +15,12 @@ from threading import Lock
 from typing import Final
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.utils import timezone
 
 from channels.names import LANES
 from notify import dispatch, housekeeping, lanes, sweep, workers
+from notify.databases import DATABASE_AWAY
 from notify.lanes import DueLane
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class Lifeboat:
         try:
             count = self._stay(lane)
             logger.warning("lane left to its workers", extra={"lane": lane, "count": count})
-        except (OperationalError, InterfaceError) as error:
+        except DATABASE_AWAY as error:
             logger.warning("lifeboat: database away: %s", type(error).__name__)
         except Exception:
             logger.exception("lifeboat: drain failed", extra={"lane": lane})
@@ -108,7 +109,7 @@ def run() -> None:
             if time.monotonic() - kept_house_at > _HOUSE_S:
                 housekeeping.keep_house(now=timezone.now())
                 kept_house_at = time.monotonic()
-        except (OperationalError, InterfaceError) as error:
+        except DATABASE_AWAY as error:
             logger.warning("lifeboat: database away: %s", type(error).__name__)
             connection.close()
         except Exception:

@@ -70,7 +70,7 @@ def _sent(claimed: Claimed, facts: Facts, result: SendResult, receipt: SendRecei
         status=status,
         used=1,
         provider=result.provider,
-        provider_message_id=receipt.provider_message_id[:255],
+        provider_message_id=_clean(receipt.provider_message_id, 255),
         sent_at=now,
         delivered_at=now if receipt.delivered else None,
         finished_at=now,
@@ -99,7 +99,7 @@ def fail(*, claimed: Claimed, facts: Facts, error: ProviderError, now: datetime,
         used=used,
         waited=1 - used,
         error_code=decision.code[:64],
-        error_detail=decision.reason[:_DETAIL_LIMIT],
+        error_detail=_clean(decision.reason),
     )
     if decision.verdict is Verdict.RETRY:
         return replace(base, due_at=decision.due_at)
@@ -115,7 +115,7 @@ def end(
     """The end of a delivery: the next channel takes over where there is one, else it failed, or is buried."""
     following = _next_channel(claimed, facts)
     if following is not None and now < facts.expires_at:
-        reason = f"{claimed.channel} gave up ({decision.code}): {decision.reason}"[:_DETAIL_LIMIT]
+        reason = _clean(f"{claimed.channel} gave up ({decision.code}): {decision.reason}")
         switched = replace(
             base,
             status=DeliveryStatus.FAILED,
@@ -210,9 +210,9 @@ def _attempt(
         channel=claimed.channel,
         provider=attempt.provider,
         outcome=error.code if error is not None else "sent",
-        error_detail=error.detail[:_DETAIL_LIMIT] if error is not None else "",
+        error_detail=_clean(error.detail) if error is not None else "",
         reason=attempt.reason,
-        provider_message_id=receipt.provider_message_id[:255] if receipt is not None else "",
+        provider_message_id=_clean(receipt.provider_message_id, 255) if receipt is not None else "",
         worker=worker,
         claimed_at=claimed_at,
         started_at=attempt.started_at,
@@ -223,7 +223,7 @@ def _attempt(
 
 def _event(claimed: Claimed, type_: EventType, reason: str) -> EventRow:
     return EventRow(
-        new_id(), claimed.notification_id, claimed.id, type_, channel=claimed.channel, reason=reason[:_DETAIL_LIMIT]
+        new_id(), claimed.notification_id, claimed.id, type_, channel=claimed.channel, reason=_clean(reason)
     )
 
 
@@ -237,7 +237,7 @@ def _dead_letter(claimed: Claimed, base: Outcome, decision: RetryDecision, now: 
         lane=claimed.lane,
         provider=base.provider,
         reason=decision.code,
-        detail=decision.reason[:_DETAIL_LIMIT],
+        detail=_clean(decision.reason),
         attempts=claimed.attempts + base.used,
         state="open",
         created_at=now,
@@ -252,6 +252,11 @@ def _tell(claimed: Claimed, facts: Facts, outcome: Outcome, now: datetime) -> Ou
     if not facts.callback_url:
         return outcome
     return replace(outcome, callback=callbacks.row(claimed=claimed, facts=facts, outcome=outcome, now=now))
+
+
+def _clean(text: str, limit: int = _DETAIL_LIMIT) -> str:
+    """Text that came from a provider, as PostgreSQL can hold it: no NUL, no lone surrogates, not endless."""
+    return text[:limit].replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def with_rows(outcome: Outcome, *, attempts: Sequence[AttemptRow], events: Sequence[EventRow]) -> Outcome:

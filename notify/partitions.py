@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.migrations import CreateModel
@@ -21,6 +23,9 @@ logger = logging.getLogger(__name__)
 TABLES: Final = ("notify_notification", "notify_delivery", "notify_attempt", "notify_event")
 #: One number for the advisory lock that keeps two processes from making the same partition at once.
 _LOCK: Final = 0x676F7574
+#: Ids may come from hosts whose clock is ahead of ours by less than this.
+_CLOCK_SLACK: Final = timedelta(hours=1)
+_FLOOR_MAX_AGE: Final = timedelta(seconds=10)
 
 
 class CreatePartitionedModel(CreateModel):
@@ -100,8 +105,10 @@ def drop_past(*, now: datetime, retention_days: int) -> list[str]:
     oldest = now.astimezone(UTC).date() - timedelta(days=retention_days)
     dropped: list[str] = []
     for day in existing_days("notify_delivery"):
-        if day >= oldest or _in_flight(day):
+        if day >= oldest:
             break
+        if _in_flight(day):
+            continue
         for table in TABLES:
             name = partition_name(table, day)
             with connection.cursor() as cursor:
@@ -144,3 +151,31 @@ def oldest_live_day(*, now: datetime) -> date:
         if _in_flight(day):
             return day
     return yesterday
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The ids that claims look at: from the oldest day with live deliveries to a little past now."""
+
+    floor: UUID
+    ceiling: UUID
+
+
+class _FloorCache:
+    """The oldest live day, looked up at most every few seconds in each process."""
+
+    day: date | None = None
+    read_at: datetime | None = None
+
+
+def live_window(*, now: datetime) -> Window:
+    """The window of ids for queries on live deliveries."""
+    cache = _FloorCache
+    if cache.day is None or cache.read_at is None or not timedelta() <= now - cache.read_at < _FLOOR_MAX_AGE:
+        cache.day, cache.read_at = oldest_live_day(now=now), now
+    return Window(floor=floor_id(day_start(cache.day)), ceiling=floor_id(now + _CLOCK_SLACK))
+
+
+def forget_live_window() -> None:
+    """Makes the next claim look for the oldest live day anew (an old delivery has come back to life)."""
+    _FloorCache.day = None

@@ -59,6 +59,7 @@ class DeliveryRow(NamedTuple):
     attempts: int = 0
     waits: int = 0
     replays: int = 0
+    cancel_requested: bool = False
     provider: str = ""
     provider_message_id: str = ""
     error_code: str = ""

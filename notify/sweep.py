@@ -52,7 +52,7 @@ def settle_expired_leases(*, worker: str, now: datetime) -> int:
         outcome = outcomes.fail(claimed=one, facts=facts, error=OutcomeUnknown(_LEASE_RAN_OUT), now=now, rules=rules)
         return _with_history(one, outcome, worker, now)
 
-    count = _settle(claimed, lease, decide, worker)
+    count = _settle(claimed, lease, decide, worker, now)
     for lane, group in groupby(sorted(claimed, key=lambda one: one.lane), key=lambda one: one.lane):
         expired = len(list(group))
         logger.warning("leases ran out", extra={"lane": lane, "count": expired})
@@ -69,10 +69,11 @@ def expire_overdue(*, lane: str, worker: str, now: datetime) -> int:
         lease,
         lambda one, facts, rules: outcomes.overdue(claimed=one, facts=facts, now=now, rules=rules),
         worker,
+        now,
     )
 
 
-def _settle(claimed: Sequence[Claimed], lease: UUID, decide: Decide, worker: str) -> int:
+def _settle(claimed: Sequence[Claimed], lease: UUID, decide: Decide, worker: str, now: datetime) -> int:
     facts = content.facts_of(claimed)
     rules = {lane: dispatch.rules(lane=lane, worker=worker) for lane in {one.lane for one in claimed}}
     settled, undecided = [], []
@@ -83,7 +84,7 @@ def _settle(claimed: Sequence[Claimed], lease: UUID, decide: Decide, worker: str
             undecided.append(one.id)
         else:
             settled.append(outcome)
-    lanes.record(outcomes=settled, lease=lease)
+    lanes.record(outcomes=settled, lease=lease, now=now)
     lanes.release(ids=undecided, lease=lease)
     return len(settled)
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.utils import timezone
 
 from notify import dispatch, housekeeping, sweep, workers
+from notify.databases import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def _while_database_answers(work: Callable[[], object]) -> None:
     """Does ``work``; an outage of the database is one line in the log, since the sweep rings again when it is over."""
     try:
         work()
-    except (OperationalError, InterfaceError) as error:
+    except DATABASE_AWAY as error:
         logger.warning("database away: %s", type(error).__name__)
         connection.close()
 
@@ -32,8 +33,12 @@ def _while_database_answers(work: Callable[[], object]) -> None:
 @shared_task(name="notify.drain")
 def drain(lane: str) -> None:
     """There is work in ``lane``."""
-    with workers.place(lane) as taken:
-        if taken and not workers.stopping():
+    workers.note_ring(lane)
+    while workers.rung(lane) and not workers.stopping():
+        with workers.place(lane) as taken:
+            if not taken:
+                return  # whoever has the places looks once more before it leaves
+            workers.answer_ring(lane)
             _while_database_answers(lambda: dispatch.drain(lane=lane, worker=workers.name(), stopping=workers.stopping))
 
 

@@ -27,6 +27,7 @@ class _Places:
 
 
 _places = _Places()
+_rung: set[str] = set()
 _stop = Event()
 
 
@@ -45,6 +46,21 @@ def place(lane: str) -> Iterator[bool]:
     finally:
         if taken:
             semaphore.release()
+
+
+def note_ring(lane: str) -> None:
+    """Notes that ``lane`` was rung, before a place is looked for: a drain about to leave then sees it."""
+    _rung.add(lane)
+
+
+def rung(lane: str) -> bool:
+    """Whether ``lane`` was rung and no drain has begun since."""
+    return lane in _rung
+
+
+def answer_ring(lane: str) -> None:
+    """Says that a drain of ``lane`` begins."""
+    _rung.discard(lane)
 
 
 def stop() -> None:

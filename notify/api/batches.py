@@ -45,7 +45,8 @@ class BatchCancel(IdempotentPost, ApiView):
     @extend_schema(
         operation_id="cancel_batch",
         summary="Cancel a batch",
-        description="Cancels the deliveries of a batch that were not yet handed to a provider; those that were go on. "
+        description="Cancels the deliveries of a batch that were not yet handed to a provider; those being sent are "
+        "not tried again. "
         "`409 conflict` when nothing is left to cancel.",
         tags=["Batches"],
         parameters=[identifier("batch_id", "The batch."), IDEMPOTENCY_KEY],

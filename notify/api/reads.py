@@ -122,7 +122,8 @@ class NotificationCancel(IdempotentPost, ApiView):
     @extend_schema(
         operation_id="cancel_notification",
         summary="Cancel a notification",
-        description="Cancels the deliveries that were not yet handed to a provider; those that were go on. "
+        description="Cancels the deliveries that were not yet handed to a provider. One that is being sent can't be "
+        "called back, but is not tried again, nor on another channel. "
         "`409 conflict` when nothing is left to cancel.",
         tags=["Notifications"],
         parameters=[identifier("notification_id", "The notification."), IDEMPOTENCY_KEY],

@@ -231,6 +231,7 @@ class Migration(migrations.Migration):
                 ('attempts', models.SmallIntegerField(default=0, verbose_name='attempts')),
                 ('waits', models.SmallIntegerField(default=0, verbose_name='waits without an attempt')),
                 ('replays', models.SmallIntegerField(default=0, verbose_name='replays')),
+                ('cancel_requested', models.BooleanField(default=False, verbose_name='cancelling was asked for')),
                 ('provider', models.CharField(blank=True, default='', max_length=64, verbose_name='provider')),
                 ('provider_message_id', models.CharField(blank=True, default='', max_length=255, verbose_name="provider's id")),
                 ('error_code', models.CharField(blank=True, default='', max_length=64, verbose_name='error')),

@@ -43,6 +43,7 @@ class Delivery(models.Model):
 
     ``due_at``: when it may be claimed. ``deadline``: when it is of no more use. ``step_deadline``: with route *first*,
     when the next channel's turn comes. ``lease`` names the claim that holds it until ``lease_until``.
+    ``cancel_requested``: it was being sent when somebody cancelled it; it will not be tried again.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -73,6 +74,7 @@ class Delivery(models.Model):
     attempts = models.SmallIntegerField(_("attempts"), default=0)
     waits = models.SmallIntegerField(_("waits without an attempt"), default=0)
     replays = models.SmallIntegerField(_("replays"), default=0)
+    cancel_requested = models.BooleanField(_("cancelling was asked for"), default=False)
     provider = models.CharField(_("provider"), max_length=64, blank=True, default="")
     provider_message_id = models.CharField(_("provider's id"), max_length=255, blank=True, default="")
     error_code = models.CharField(_("error"), max_length=64, blank=True, default="")

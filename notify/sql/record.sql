@@ -1,7 +1,7 @@
 -- Writes what became of claimed deliveries. Rows whose lease has passed to somebody else are left alone, and are
--- missing from what is returned.
+-- missing from what is returned. What was cancelled while it was being sent is not tried again.
 UPDATE notify_delivery d
-   SET status = v.status,
+   SET status = CASE WHEN d.cancel_requested AND v.status = 'queued' THEN 'cancelled' ELSE v.status END,
        due_at = coalesce(v.due_at, d.due_at),
        attempts = d.attempts + v.used,
        waits = least(d.waits + v.waited, 30000),
@@ -11,7 +11,7 @@ UPDATE notify_delivery d
        error_detail = v.error_detail,
        sent_at = coalesce(v.sent_at, d.sent_at),
        delivered_at = coalesce(v.delivered_at, d.delivered_at),
-       finished_at = v.finished_at,
+       finished_at = CASE WHEN d.cancel_requested THEN coalesce(v.finished_at, %(now)s) ELSE v.finished_at END,
        lease = NULL,
        lease_until = NULL
   FROM unnest(%(ids)s::uuid[], %(statuses)s::text[], %(due_ats)s::timestamptz[], %(used)s::int[], %(waited)s::int[],
@@ -21,4 +21,4 @@ UPDATE notify_delivery d
        AS v (id, status, due_at, used, waited, provider, provider_message_id, error_code, error_detail, sent_at,
              delivered_at, finished_at)
  WHERE d.id = v.id AND d.id >= %(first)s AND d.id <= %(last)s AND d.status = 'sending' AND d.lease = %(lease)s
-RETURNING d.id
+RETURNING d.id, d.cancel_requested

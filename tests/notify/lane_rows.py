@@ -12,6 +12,8 @@ from notify.ids import new_id
 from notify.models import Application
 from notify.rows import Claimed, DeliveryRow, NotificationRow
 
+_NOTIFICATIONS_OWN = ("route", "channels", "to", "callback_url", "content")
+
 
 def enter(
     application: Application,
@@ -23,15 +25,16 @@ def enter(
     due_in_s: float = 0.0,
     **values: Any,
 ) -> list[DeliveryRow]:
-    """Puts ``count`` deliveries into a lane and returns them."""
-    own = {name: values.pop(name) for name in ("route", "channels", "to", "callback_url", "content") if name in values}
+    """Puts ``count`` deliveries into a lane and returns them. ``batch_of``: the notifications' batch."""
+    batch_id = values.pop("batch_of", None)
+    own = {name: values.pop(name) for name in _NOTIFICATIONS_OWN if name in values}
     notifications, deliveries = [], []
     for _ in range(count):
         notification = NotificationRow(
             **{
                 "id": new_id(),
                 "application_id": application.pk,
-                "batch_id": None,
+                "batch_id": batch_id,
                 "template_version_id": None,
                 "locale": "",
                 "priority": priority,
@@ -42,10 +45,8 @@ def enter(
                 "params": "{}",
                 "content": '{"text": "Hello", "subject": "Hi"}',
                 "metadata": "{}",
-                "ref": "",
-                "callback_url": "",
+                **dict.fromkeys(("ref", "callback_url", "request_id"), ""),
                 "is_test": False,
-                "request_id": "",
                 "send_at": None,
                 "expires_at": now + timedelta(hours=1),
                 "created_at": now,
@@ -59,7 +60,7 @@ def enter(
                     "id": new_id(),
                     "notification_id": notification.id,
                     "application_id": application.pk,
-                    "batch_id": None,
+                    "batch_id": batch_id,
                     "kind": 0,
                     "channel": channel,
                     "lane": lane_name(channel, priority),

@@ -118,10 +118,10 @@ def test_a_cancelled_batch_says_so_when_nothing_is_in_flight(client: Client, app
 
 
 def test_cancelling_a_batch_with_nothing_left_is_a_conflict(client: Client, application: Application) -> None:
-    batch = make_members(application, "sent", "sending")
+    batch = make_members(application, "sent", "failed")
     response = client.generic("POST", f"/api/v1/batches/{batch}/cancel")
     assert (response.status_code, response.json()["code"]) == (409, "conflict")
-    assert client.get(f"/api/v1/batches/{batch}").json()["status"] == "in_progress"
+    assert client.get(f"/api/v1/batches/{batch}").json()["status"] == "complete"
 
 
 def test_cancelling_again_with_the_same_key_replays_the_answer(client: Client, application: Application) -> None:

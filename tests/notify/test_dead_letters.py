@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from channels import directory
 from channels.models import Provider
-from notify import dead_letters, dispatch, lanes
+from notify import dead_letters, dispatch, partitions
 from notify.dead_letters import DeadLetterFilter
 from notify.models import Attempt, DeadLetter, Delivery, Event
 from tests.factories import make_application, make_dead_letter, make_delivery, make_notification
@@ -24,10 +24,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
 @pytest.fixture(autouse=True)
 def _fresh_caches() -> Iterator[None]:
     directory.forget()
-    lanes.forget_window()
+    partitions.forget_live_window()
     yield
     directory.forget()
-    lanes.forget_window()
+    partitions.forget_live_window()
 
 
 def bury(application: object = None, **values: object) -> DeadLetter:

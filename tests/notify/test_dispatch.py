@@ -7,19 +7,21 @@ from collections.abc import Iterator
 from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
 from channels import directory
+from channels.errors import Unavailable
 from channels.models import Channel, InboxMessage, Provider
-from notify import dispatch, lanes, signals
+from notify import content, dispatch, lanes, outcomes, partitions, signals
 from notify.models import Attempt, DeadLetter, Delivery
 from notify.rows import DeliveryRow
 from tests.conftest import WaitFor
 from tests.factories import make_application
-from tests.notify.lane_rows import enter
+from tests.notify.lane_rows import claim, enter
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
 
@@ -27,10 +29,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
 @pytest.fixture(autouse=True)
 def _fresh_caches() -> Iterator[None]:
     directory.forget()
-    lanes.forget_window()
+    dispatch._pulses.clear()
+    partitions.forget_live_window()
     yield
     directory.forget()
-    lanes.forget_window()
+    partitions.forget_live_window()
 
 
 def provider(name: str = "sms-a", *, channel: str = "sms", adapter: str = "sandbox", **config: Any) -> Provider:
@@ -165,6 +168,40 @@ def test_a_lane_that_is_drained_shows_a_pulse() -> None:
     drain()
     enter(make_application(), now=now, due_in_s=-1)
     assert lanes.due_lanes(now=timezone.now())[0].seen_at is not None
+
+
+def test_a_message_that_can_not_be_composed_takes_no_other_with_it() -> None:
+    provider()
+    application = make_application()
+    now = timezone.now()
+    rows = enter(application, count=3, now=now)
+    (poison,) = enter(application, now=now, content='["not", "an object"]')
+    drain()
+    assert states(rows) == {"sent": 3}
+    delivery = Delivery.objects.get(pk=poison.id)
+    assert (delivery.status, delivery.error_code, delivery.attempts) == ("queued", "internal_error", 1)
+
+
+def test_a_delivery_whose_batch_is_gone_ends_and_does_not_block_its_lane() -> None:
+    provider()
+    now = timezone.now()
+    application = make_application()
+    (orphan,) = enter(application, now=now, batch_of=uuid4())
+    rows = enter(application, count=2, now=now)
+    drain()
+    assert states(rows) == {"sent": 2}
+    assert Delivery.objects.get(pk=orphan.id).error_code == "orphaned"
+
+
+def test_what_a_provider_says_is_stored_whatever_characters_it_holds() -> None:
+    provider()
+    (row,) = enter(make_application(), now=timezone.now())
+    (one,) = claim("sms.bulk", now=timezone.now(), lease=(lease := uuid4()))
+    (facts,) = content.facts_of([one]).values()
+    error = Unavailable("odd \x00 \ud800 answer")
+    rules = dispatch.rules(lane="sms.bulk", worker="test")
+    outcome = outcomes.fail(claimed=one, facts=facts, error=error, now=timezone.now(), rules=rules)
+    assert lanes.record(outcomes=[outcome], lease=lease, now=timezone.now()) == {row.id}
 
 
 def test_a_drain_stops_at_its_time_and_rings_again(wait_for: WaitFor) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
-from notify import lanes
+from notify import lanes, partitions
 from notify.ids import new_id
 from notify.models import Attempt, DeadLetter, Delivery, Event, Notification
 from notify.models.application import Tier
-from notify.rows import AttemptRow, DeadLetterRow, EventRow, Outcome
+from notify.rows import AttemptRow, DeadLetterRow, DeliveryRow, EventRow, Outcome
 from tests.factories import make_application
 from tests.notify.lane_rows import claim, enter
 
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _fresh_window() -> Iterator[None]:
-    lanes.forget_window()
+    partitions.forget_live_window()
     yield
-    lanes.forget_window()
+    partitions.forget_live_window()
 
 
 def test_what_enters_a_lane_is_stored_with_its_notification() -> None:
@@ -167,7 +167,7 @@ def test_recording_writes_the_state_and_all_of_its_history_at_once() -> None:
             now,
         ),
     )
-    assert lanes.record(outcomes=[outcome], lease=lease) == {row.id}
+    assert lanes.record(outcomes=[outcome], lease=lease, now=now) == {row.id}
     delivery = Delivery.objects.get(pk=row.id)
     assert (delivery.status, delivery.attempts, delivery.provider, delivery.lease) == ("dead", 1, "sms-a", None)
     assert Attempt.objects.get(delivery_id=row.id).outcome == "unavailable"
@@ -182,7 +182,7 @@ def test_a_lease_that_passed_to_somebody_else_can_not_be_recorded_under() -> Non
     claim("sms.bulk", now=now, lease=stale)
     Delivery.objects.filter(pk=row.id).update(lease=uuid4())
     event = EventRow(new_id(), row.notification_id, row.id, "buried")
-    assert lanes.record(outcomes=[Outcome(id=row.id, status="sent", events=(event,))], lease=stale) == set()
+    assert lanes.record(outcomes=[Outcome(id=row.id, status="sent", events=(event,))], lease=stale, now=now) == set()
     assert Delivery.objects.get(pk=row.id).status == "sending"
     assert not Event.objects.exists()
 
@@ -237,10 +237,65 @@ def test_cancelling_takes_only_what_is_not_handed_over_and_says_who_did_it() -> 
     waiting, sending = enter(application, count=2, now=now)
     Delivery.objects.filter(pk=sending.id).update(status="sending")
     ids = [waiting.notification_id, sending.notification_id]
-    assert lanes.cancel(notification_ids=ids, actor="key abc", now=now) == 1
+    assert lanes.cancel(notification_ids=ids, actor="key abc", now=now) == 2
     assert Delivery.objects.get(pk=waiting.id).status == "cancelled"
     assert Delivery.objects.get(pk=sending.id).status == "sending"
     assert Event.objects.get().actor == "key abc"
+
+
+def attempt_of(row: DeliveryRow, now: datetime) -> AttemptRow:
+    own = (
+        new_id(),
+        row.id,
+        row.notification_id,
+        1,
+        "sms",
+        "sms-a",
+        "unavailable",
+        "",
+        "",
+        "",
+        "w",
+        now,
+        now,
+        3.0,
+        None,
+    )
+    return AttemptRow(*own)
+
+
+def test_what_was_cancelled_while_it_was_being_sent_is_not_tried_again() -> None:
+    now = timezone.now()
+    (row,) = enter(make_application(), now=now)
+    lease = uuid4()
+    claim("sms.bulk", now=now, lease=lease)
+    lanes.cancel(notification_ids=[row.notification_id], actor="li", now=now)
+    retry = Outcome(id=row.id, status="queued", due_at=now, used=1, attempts=(attempt_of(row, now),))
+    lanes.record(outcomes=[retry], lease=lease, now=now)
+    assert Delivery.objects.get(pk=row.id).status == "cancelled"
+    assert Event.objects.get(delivery_id=row.id).type == "cancelled"
+
+
+def test_what_was_cancelled_while_it_was_being_sent_goes_to_no_other_channel() -> None:
+    now = timezone.now()
+    (row,) = enter(make_application(), now=now)
+    lease = uuid4()
+    claim("sms.bulk", now=now, lease=lease)
+    lanes.cancel(notification_ids=[row.notification_id], actor="li", now=now)
+    following = row._replace(id=new_id(), channel="email", lane="email.bulk", step=1)
+    failed = Outcome(id=row.id, status="failed", finished_at=now, attempts=(attempt_of(row, now),), next_step=following)
+    lanes.record(outcomes=[failed], lease=lease, now=now)
+    assert Delivery.objects.filter(notification_id=row.notification_id).count() == 1
+
+
+def test_what_was_sent_all_the_same_is_sent() -> None:
+    now = timezone.now()
+    (row,) = enter(make_application(), now=now)
+    lease = uuid4()
+    claim("sms.bulk", now=now, lease=lease)
+    lanes.cancel(notification_ids=[row.notification_id], actor="li", now=now)
+    lanes.record(outcomes=[Outcome(id=row.id, status="sent", finished_at=now)], lease=lease, now=now)
+    assert Delivery.objects.get(pk=row.id).status == "sent"
 
 
 def test_an_old_delivery_that_is_still_alive_is_found_whatever_its_age() -> None:

@@ -38,12 +38,20 @@ def test_cancelling_takes_what_is_not_handed_over(client: Client, application: A
     assert all(event["actor"].startswith(f"{application.name}/") for event in cancelled)
 
 
-@pytest.mark.parametrize("status", ["sending", "sent", "failed", "cancelled"])
+@pytest.mark.parametrize("status", ["delivered", "sent", "failed", "cancelled"])
 def test_cancelling_what_is_past_it_is_a_conflict(client: Client, application: Application, status: str) -> None:
     one = make_notification(application)
     make_delivery(one, status)
     response = client.generic("POST", f"/api/v1/notifications/{one.id}/cancel")
     assert (response.status_code, response.json()["code"]) == (409, "conflict")
+
+
+def test_what_is_being_sent_is_not_tried_again_once_cancelled(client: Client, application: Application) -> None:
+    one = make_notification(application)
+    sending = make_delivery(one, "sending")
+    assert client.generic("POST", f"/api/v1/notifications/{one.id}/cancel").status_code == 200
+    sending.refresh_from_db()
+    assert (sending.status, sending.cancel_requested) == ("sending", True)
 
 
 def test_cancelling_again_with_the_same_key_replays_the_answer(client: Client, application: Application) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from channels.names import LANES
-from notify import depths, lanes
+from notify import depths, partitions
 from notify.queries import LaneDepth, lane_depths
 from tests import factories
 from tests.factories import make_application, make_delivery, make_notification
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def fresh_window() -> Iterator[None]:
-    lanes.forget_window()
+    partitions.forget_live_window()
     yield
-    lanes.forget_window()
+    partitions.forget_live_window()
 
 
 def wait_in_lane(status: str = "queued", *, channel: str = "email", seconds: float, application: Any = None) -> None:

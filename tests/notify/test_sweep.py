@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from channels import directory
 from channels.models import Channel, Provider
-from notify import lanes, sweep
+from notify import lanes, partitions, sweep
 from notify.lanes import DueLane
 from notify.lifeboat import Lifeboat, stranded
 from notify.models import Attempt, Delivery, Event
@@ -28,10 +28,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
 @pytest.fixture(autouse=True)
 def _fresh_caches() -> Iterator[None]:
     directory.forget()
-    lanes.forget_window()
+    partitions.forget_live_window()
     yield
     directory.forget()
-    lanes.forget_window()
+    partitions.forget_live_window()
 
 
 @pytest.fixture
