@@ -53,7 +53,10 @@ _POSTGRES_SETTINGS: Final = {
     "autovacuum_naptime": "15s",
     "autovacuum_vacuum_scale_factor": "0.05",
     "autovacuum_analyze_scale_factor": "0.05",
-    "log_min_duration_statement": "1s",
+    # Statements hold addresses and parameters, and details of errors quote rows: neither may stand in a log.
+    "log_min_duration_statement": "-1",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
     "log_lock_waits": "on",
     "log_checkpoints": "off",
     "log_line_prefix": "%m [%p] %a ",

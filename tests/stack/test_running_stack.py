@@ -43,6 +43,20 @@ def test_postgres_keeps_its_promises_on_disk(live_stack: LiveStack) -> None:
     connection.close()
 
 
+def test_postgres_writes_no_statement_and_no_row_into_its_log(live_stack: LiveStack) -> None:
+    connection = psycopg2.connect(live_stack.addresses()["database_url"])
+    connection.autocommit = True
+    with connection.cursor() as cursor, pytest.raises(psycopg2.errors.UniqueViolation):
+        cursor.execute(
+            "CREATE TEMP TABLE people (phone text PRIMARY KEY);"
+            "INSERT INTO people VALUES ('+8613877770000'), ('+8613877770000')"
+        )
+    connection.close()
+    log = (live_stack.data_dir / "logs" / "postgres.log").read_text()
+    assert "duplicate key" in log
+    assert "+8613877770000" not in log
+
+
 @pytest.mark.parametrize("name", ["web", "valkey", "postgres", "email", "beat"])
 def test_a_process_that_is_killed_comes_back(live_stack: LiveStack, wait_for: WaitFor, name: str) -> None:
     wait_for(lambda: live_stack.state(name).state == "RUNNING", timeout=30, message=f"{name} runs")
