@@ -21,10 +21,10 @@ from channels.models import Channel, Provider
 
 logger = logging.getLogger(__name__)
 
-#: Providers that need no configuration: test keys only ever reach the sandbox, and status callbacks are signed with
-#: their application's secret.
-TEST_PROVIDER: Final = "sandbox"
-CALLBACK_PROVIDER: Final = "callbacks"
+#: Providers that need no configuration, under names that none of those configured can have: test keys only ever reach
+#: the sandbox, and status callbacks are signed with their application's secret.
+TEST_PROVIDER: Final = "builtin:sandbox"
+CALLBACK_PROVIDER: Final = "builtin:callbacks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,15 +11,36 @@ from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from cryptography.fernet import Fernet
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sentry_sdk.utils import BadDsn, Dsn
 
 from config import stack
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 CommaSeparated = Annotated[list[str], NoDecode]
+
+
+def _check_scheme(value: str, *schemes: str) -> str:
+    if value and urlsplit(value).scheme not in schemes:
+        raise ValueError(f"write a URL that begins with {', '.join(f'{scheme}://' for scheme in schemes)}")
+    return value
+
+
+def _check_postgres_url(value: str) -> None:
+    _check_scheme(value, "postgres", "postgresql")
+    parts = urlsplit(value)
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    if not any(hosts) and "host=" not in parts.query:
+        raise ValueError("it names no host: postgres://user:password@host:port/name")
+    for host in hosts:
+        port = host.rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
+        if port and not port.isdigit():
+            raise ValueError("its port is not a number")
 
 
 class Environment(BaseSettings):
@@ -94,15 +115,55 @@ class Environment(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def check_database_url(cls, value: str) -> str:
-        if value and not value.startswith(("postgres://", "postgresql://")):
-            raise ValueError("only PostgreSQL will do: postgres://user:password@host:port/name")
+        if value:
+            _check_postgres_url(value)
         return value
+
+    @field_validator("database_replica_urls")
+    @classmethod
+    def check_replica_urls(cls, values: list[str]) -> list[str]:
+        for value in values:
+            _check_postgres_url(value)
+        return values
 
     @field_validator("redis_url")
     @classmethod
     def check_redis_url(cls, value: str) -> str:
-        if value and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("write redis://host:port/0, rediss://… or unix://…")
+        return _check_scheme(value, "redis", "rediss", "unix")
+
+    @field_validator("broker_url")
+    @classmethod
+    def check_broker_url(cls, value: str) -> str:
+        return _check_scheme(value, "redis", "rediss", "unix", "sentinel", "amqp", "amqps")
+
+    @field_validator("sandbox_url")
+    @classmethod
+    def check_sandbox_url(cls, value: str) -> str:
+        return _check_scheme(value, "http", "https")
+
+    @field_validator("sentry_dsn")
+    @classmethod
+    def check_sentry_dsn(cls, value: str) -> str:
+        try:
+            if value:
+                Dsn(value)
+        except BadDsn as error:
+            raise ValueError(f"not a DSN of Sentry ({error})") from None
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def check_time_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("there is no such time zone; write UTC, Asia/Shanghai, …")
+        return value
+
+    @field_validator("flower_basic_auth")
+    @classmethod
+    def check_flower_basic_auth(cls, value: str) -> str:
+        user, colon, password = value.partition(":")
+        if value and not (user and colon and password):
+            raise ValueError("write user:password")
         return value
 
     @property

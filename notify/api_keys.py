@@ -73,7 +73,7 @@ def create(
         plain = f"gt_{'test' if is_test else 'live'}_{secrets.token_urlsafe(_RANDOM_BYTES)}"
         key = ApiKey(
             application=application,
-            name=name,
+            name="".join(character for character in name if character.isprintable())[:64],
             prefix=plain[:_PREFIX_LENGTH],
             hash=_hash(plain),
             scopes=list(dict.fromkeys(scopes)),

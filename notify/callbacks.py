@@ -32,6 +32,7 @@ def row(*, claimed: Claimed, facts: Facts, outcome: Outcome, now: datetime) -> D
             "batch_id": str(facts.batch_id) if facts.batch_id else None,
             "ref": facts.ref or None,
             "metadata": dict(facts.metadata),
+            "test": claimed.is_test,
             "delivery": {
                 "id": str(claimed.id),
                 "channel": claimed.channel,

@@ -58,7 +58,7 @@ _batches = _Batches()
 
 _COLUMNS: Final = (
     "id", "application_id", "application__name", "priority", "category", "route", "channels", "to", "params", "content",
-    "template_version_id", "locale", "metadata", "ref", "callback_url", "batch_id", "expires_at",
+    "template_version_id", "locale", "metadata", "ref", "callback_url", "batch_id", "expires_at", "request_id",
 )  # fmt: skip
 
 

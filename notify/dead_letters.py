@@ -68,7 +68,8 @@ def replay(
     at_most: int | None = None,
 ) -> Resolution:
     """Brings dead letters back to their lanes: those of ``ids``, or all open ones that match ``where`` (the oldest
-    ``at_most`` of them), of ``application`` or, without one, of all. Each thousand is a transaction of its own."""
+    ``at_most`` of them), of ``application`` or, without one, of all. Each thousand is a transaction of its own, unless
+    the caller has one open."""
     wanted = _wanted(application=application, ids=ids, where=where, now=now, at_most=at_most)
     return _resolve(DeadLetterState.REPLAYED, wanted, actor=actor, now=now, application=application)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -25,7 +25,7 @@ from channels import gateway
 from channels.errors import InternalFault, LeaseLost, MessageRejected
 from channels.names import split_lane
 from channels.types import OutboundMessage, SendResult
-from notify import content, doorbell, lanes, outcomes, signals
+from notify import content, doorbell, lanes, outcomes, reports
 from notify.databases import DATABASE_AWAY
 from notify.facts import Facts
 from notify.models.delivery import DeliveryStatus
@@ -34,6 +34,8 @@ from notify.retry import RetryPolicy
 from notify.rows import Claimed, Outcome
 
 logger = logging.getLogger(__name__)
+
+Written = TypeVar("Written")
 
 _COLLECT_S: Final = 0.25
 _RECORD_AT_MOST: Final = 500
@@ -118,7 +120,7 @@ class Drain:
         try:
             messages, settled = self._read(claimed, now)
         except DATABASE_AWAY:
-            patiently(lambda: lanes.release(ids=[one.id for one in claimed], lease=self.lease))
+            patiently(lambda: lanes.release(ids=[one.id for one in claimed], lease=self.lease, now=timezone.now()))
             for one in claimed:
                 self._held.pop(one.id, None)
             raise
@@ -165,46 +167,29 @@ class Drain:
         if not settled:
             return
         try:
-            patiently(lambda: lanes.record(outcomes=settled, lease=self.lease, now=timezone.now()))
+            written = patiently(lambda: lanes.record(outcomes=settled, lease=self.lease, now=timezone.now()))
         except (DatabaseError, ValueError):
-            self._write_one_by_one(settled)
+            written = self._write_one_by_one(settled)
         self.handled += len(settled)
         self._pace.count(len(settled))
-        now = timezone.now()
-        ages = {
-            outcome.id: (now - held[0].created_at).total_seconds()
-            for outcome in settled
-            if (held := self._held.pop(outcome.id, None)) is not None
-        }
-        signals.send_recorded(
-            tries=[
-                signals.RecordedTry(
-                    lane=self.lane,
-                    provider=attempt.provider,
-                    outcome=attempt.error.code if attempt.error else "sent",
-                    latency_s=attempt.latency_ms / 1000,
-                )
-                for result in results
-                for attempt in result.tries
-            ],
-            results=[
-                signals.RecordedResult(
-                    lane=self.lane,
-                    provider=outcome.provider,
-                    status=outcome.status,
-                    age_s=ages.get(outcome.id, 0.0),
-                )
-                for outcome in settled
-            ],
-        )
+        held = [self._held.pop(outcome.id, None) for outcome in settled]
+        recorded = [
+            (one[0], one[1], outcome)
+            for one, outcome in zip(held, settled, strict=True)
+            if one is not None and outcome.id in written
+        ]
+        reports.tell(recorded=recorded, results=results, lane=self.lane, now=timezone.now())
 
-    def _write_one_by_one(self, settled: Sequence[Outcome]) -> None:
+    def _write_one_by_one(self, settled: Sequence[Outcome]) -> set[UUID]:
         """One row that the database refuses must not take the others with it: they would be sent again."""
+        written: set[UUID] = set()
         for outcome in settled:
             try:
-                patiently(partial(lanes.record, outcomes=[outcome], lease=self.lease, now=timezone.now()))
+                write = partial(lanes.record, outcomes=[outcome], lease=self.lease, now=timezone.now())
+                written |= patiently(write)
             except (DatabaseError, ValueError):
                 logger.exception("an outcome can't be recorded", extra={"delivery_id": str(outcome.id)})
+        return written
 
     def _keep_alive(self) -> None:
         now = time.monotonic()
@@ -227,7 +212,7 @@ class Drain:
     def _give_back(self) -> None:
         ids = self._session.withdraw()
         if ids:
-            patiently(lambda: lanes.release(ids=ids, lease=self.lease))
+            patiently(lambda: lanes.release(ids=ids, lease=self.lease, now=timezone.now()))
         for identifier in ids:
             self._held.pop(identifier, None)
 
@@ -284,15 +269,15 @@ def rules(*, lane: str, worker: str) -> Rules:
     )
 
 
-def patiently(write: Callable[[], object], *, patience_s: float = _PATIENCE_S) -> None:
-    """Does ``write``, again and again while the database is away: what a provider has said must not be forgotten, or it
-    will be sent twice. Raises what the
-    database said when patience is over, and anything that is not an absence at once."""
+def patiently(write: Callable[[], Written], *, patience_s: float = _PATIENCE_S) -> Written:
+    """What ``write`` returns, tried again and again while the database is away: what a provider has said must not be
+    forgotten, or it will be sent twice. Raises what the database said when patience is over, and at once what is not an
+    absence."""
     until = time.monotonic() + patience_s
     pause = 0.05
     while True:
         try:
-            write()
+            return write()
         except DATABASE_AWAY as error:
             if time.monotonic() > until:
                 raise
@@ -300,8 +285,6 @@ def patiently(write: Callable[[], object], *, patience_s: float = _PATIENCE_S) -
             connection.close()
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
-        else:
-            return
 
 
 def drain(

@@ -30,3 +30,4 @@ class Facts:
     callback_url: str
     batch_id: UUID | None
     expires_at: datetime
+    request_id: str = ""

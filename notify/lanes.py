@@ -1,17 +1,17 @@
 """The lanes: ring, claim, record, sweep.
 
-The only raw SQL of the product lives here (its text in ``notify/sql``), and this module is the only writer of
-``Delivery.status``. No function holds a transaction while a provider is spoken to: a claim is a short transaction that
-sets a lease, a recording is another.
+The hot SQL of the product (its longer texts are in ``notify/sql``), and the only writer of ``Delivery.status``. No
+function holds a transaction while a provider is spoken to: a claim is a short transaction that sets a lease, a
+recording is another.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -35,6 +35,8 @@ from notify.sql import statement
 logger = logging.getLogger(__name__)
 
 ring = doorbell.ring
+
+_CLAIMED: Final = ", ".join(f"d.{field.name}" for field in fields(Claimed))
 
 
 # --- entering a lane -------------------------------------------------------------------------------------------------
@@ -72,7 +74,7 @@ def claim(*, lane: str, limit: int, lease: UUID, now: datetime) -> list[Claimed]
 
 def _claimed(name: str, parameters: dict[str, Any]) -> list[Claimed]:
     with connection.cursor() as cursor:
-        cursor.execute(statement(name), parameters)
+        cursor.execute(f"{statement(name)} RETURNING {_CLAIMED}", parameters)
         return [Claimed(*row) for row in cursor.fetchall()]
 
 
@@ -89,7 +91,7 @@ def renew(*, ids: Sequence[UUID], lease: UUID, now: datetime) -> int:
         return int(cursor.rowcount)
 
 
-def release(*, ids: Sequence[UUID], lease: UUID) -> int:
+def release(*, ids: Sequence[UUID], lease: UUID, now: datetime) -> int:
     """Gives back deliveries that were claimed and not handed over: they are due again at once, nothing counted."""
     if not ids:
         return 0
@@ -97,9 +99,9 @@ def release(*, ids: Sequence[UUID], lease: UUID) -> int:
         cursor.execute(
             "UPDATE notify_delivery SET lease = NULL, lease_until = NULL,"
             " status = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END,"
-            " finished_at = CASE WHEN cancel_requested THEN clock_timestamp() END"
+            " finished_at = CASE WHEN cancel_requested THEN %s END"
             " WHERE id = ANY (%s) AND id >= %s AND id <= %s AND status = 'sending' AND lease = %s",
-            [list(ids), min(ids), max(ids), lease],
+            [now, list(ids), min(ids), max(ids), lease],
         )
         return int(cursor.rowcount)
 
@@ -130,17 +132,8 @@ def record(*, outcomes: Sequence[Outcome], lease: UUID, now: datetime) -> set[UU
 
 
 def _heeding(outcome: Outcome, *, cancelled: bool) -> Outcome:
-    """``outcome``, where it was cancelled meanwhile: no other channel takes over, and nobody is asked to replay it."""
-    if not cancelled or (outcome.finished_at is not None and outcome.next_step is None):
-        return outcome
-    attempt = outcome.attempts[-1] if outcome.attempts else None
-    if attempt is None:
-        return replace(outcome, next_step=None)
-    reason = "cancelled while it was being sent"
-    event = EventRow(
-        new_id(), attempt.notification_id, outcome.id, EventType.CANCELLED, channel=attempt.channel, reason=reason
-    )
-    return replace(outcome, next_step=None, events=(event,))
+    """``outcome``; where it was cancelled meanwhile, without another channel that takes over."""
+    return replace(outcome, next_step=None) if cancelled else outcome
 
 
 def _write_statuses(outcomes: Sequence[Outcome], lease: UUID, now: datetime) -> dict[UUID, bool]:
@@ -261,13 +254,16 @@ def cancel(*, now: datetime, actor: str, notification_ids: Sequence[UUID] = (), 
             cursor.execute(statement("cancel"), parameters)
             cancelled = cursor.fetchall()
             cursor.execute(statement("cancel_sending"), parameters)
-            asked = int(cursor.rowcount)
+            asked = cursor.fetchall()
         events = [
-            EventRow(new_id(), notification_id, delivery_id, EventType.CANCELLED, channel=channel, actor=actor)
-            for delivery_id, notification_id, channel in cancelled
+            EventRow(
+                new_id(), notification_id, delivery_id, EventType.CANCELLED, channel=channel, actor=actor, reason=reason
+            )
+            for rows, reason in ((cancelled, ""), (asked, "it is being sent, and will not be tried again"))
+            for delivery_id, notification_id, channel in rows
         ]
         insert("notify_event", EventRow._fields, events)
-    return len(cancelled) + asked
+    return len(cancelled) + len(asked)
 
 
 def requeue(*, ids: Sequence[UUID], from_statuses: Sequence[str], deadline: datetime, now: datetime) -> set[UUID]:

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Final
+from typing import ClassVar, Final
 from uuid import UUID, uuid4
 
 from django.conf import settings
 
 from channels.errors import OutcomeUnknown
-from notify import content, dispatch, lanes, outcomes, signals
+from notify import content, dispatch, lanes, outcomes, reports, signals
 from notify.facts import Facts
 from notify.ids import new_id
 from notify.lanes import DueLane
 from notify.models.event import EventType
 from notify.outcomes import Rules
+from notify.reports import Recorded
 from notify.rows import AttemptRow, Claimed, EventRow, Outcome
 
 logger = logging.getLogger(__name__)
 
 _AT_MOST: Final = 1000
+_STILL: Final = timedelta(seconds=5)
+#: In a lane that moves, what is overdue is mostly met by its drains; a backlog may hide some for a while.
+_LOOK_EVERY: Final = timedelta(seconds=15)
 _LEASE_RAN_OUT: Final = "its lease ran out: the worker that had it died or lost the database"
 
 Decide = Callable[[Claimed, Facts, Rules], Outcome | None]
@@ -37,10 +41,25 @@ def sweep(*, worker: str, now: datetime) -> list[DueLane]:
     settle_expired_leases(worker=worker, now=now)
     due = lanes.due_lanes(now=now)
     for lane in due:
-        if lane.seen_at is None or (now - lane.seen_at).total_seconds() > 5:
+        if _is_time_to_look(lane, now):
             expire_overdue(lane=lane.lane, worker=worker, now=now)
     lanes.ring([lane.lane for lane in due])
     return due
+
+
+class _Looks:
+    """When each lane was last looked through for what is overdue: that reads all that is due in it."""
+
+    at: ClassVar[dict[str, datetime]] = {}
+
+
+def _is_time_to_look(lane: DueLane, now: datetime) -> bool:
+    stands_still = lane.seen_at is None or now - lane.seen_at > _STILL
+    last = _Looks.at.get(lane.lane)
+    if now - lane.due_at < _STILL or (last is not None and now - last < (_STILL if stands_still else _LOOK_EVERY)):
+        return False
+    _Looks.at[lane.lane] = now
+    return True
 
 
 def settle_expired_leases(*, worker: str, now: datetime) -> int:
@@ -76,16 +95,20 @@ def expire_overdue(*, lane: str, worker: str, now: datetime) -> int:
 def _settle(claimed: Sequence[Claimed], lease: UUID, decide: Decide, worker: str, now: datetime) -> int:
     facts = content.facts_of(claimed)
     rules = {lane: dispatch.rules(lane=lane, worker=worker) for lane in {one.lane for one in claimed}}
-    settled, undecided = [], []
+    settled: list[Recorded] = []
+    undecided: list[UUID] = []
     for one in claimed:
         known = facts.get(one.notification_id)
         outcome = decide(one, known, rules[one.lane]) if known is not None else None
-        if outcome is None:
+        if known is None or outcome is None:
             undecided.append(one.id)
         else:
-            settled.append(outcome)
-    lanes.record(outcomes=settled, lease=lease, now=now)
-    lanes.release(ids=undecided, lease=lease)
+            settled.append((one, known, outcome))
+    written = lanes.record(outcomes=[outcome for _one, _facts, outcome in settled], lease=lease, now=now)
+    lanes.release(ids=undecided, lease=lease, now=now)
+    for lane in rules:
+        recorded = [row for row in settled if row[0].lane == lane and row[0].id in written]
+        reports.tell(recorded=recorded, results=(), lane=lane, now=now)
     return len(settled)
 
 

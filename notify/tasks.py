@@ -44,7 +44,7 @@ def drain(lane: str) -> None:
 
 @shared_task(name="notify.sweep")
 def sweep_lanes() -> None:
-    """Keeps the lanes honest, every second."""
+    """Keeps the lanes honest."""
     _while_database_answers(lambda: sweep.sweep(worker=workers.name(), now=timezone.now()))
 
 

@@ -1,4 +1,4 @@
-"""The inbox: messages become rows of ours, read through the API and its stream."""
+"""The inbox: messages become rows of ours."""
 
 from __future__ import annotations
 

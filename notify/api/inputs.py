@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 import orjson
 from django.conf import settings
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from channels import addresses
@@ -71,6 +71,14 @@ def _distinct(channels: list[ChannelName]) -> list[ChannelName]:
     return channels
 
 
+def _iso_text(value: object) -> object:
+    if isinstance(value, str) and not value.lstrip("+-").replace(".", "", 1).isdigit():
+        return value
+    raise PydanticCustomError("wrong_type", "Write an ISO 8601 date and time with its zone.")
+
+
+#: A moment as text, with its zone. pydantic alone would take a number for seconds since 1970.
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso_text)]
 Line = Annotated[str, AfterValidator(_one_line)]
 Address = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 SmallObject = Annotated[dict[str, Any], AfterValidator(_small_object)]
@@ -114,8 +122,8 @@ class Common(Input):
     content: Content | None = None
     priority: PriorityName = "normal"
     category: Annotated[Line, StringConstraints(max_length=64)] | None = None
-    send_at: AwareDatetime | None = None
-    expires_at: AwareDatetime | None = None
+    send_at: Moment | None = None
+    expires_at: Moment | None = None
     ttl_s: Annotated[int, Field(ge=1, le=_MAX_TTL_S, strict=True)] | None = None
     metadata: SmallObject = Field(default_factory=dict)
     callback_url: Annotated[str, StringConstraints(max_length=2048), AfterValidator(_callback_url)] | None = None

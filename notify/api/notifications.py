@@ -13,6 +13,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from pydantic import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
+from structlog.contextvars import bind_contextvars
 
 from notify import submission
 from notify.api import examples, presentation, stream
@@ -64,6 +65,7 @@ class Notifications(ApiView):
                 request_id=getattr(request, "request_id", ""),
                 now=timezone.now(),
             )
+            bind_contextvars(notification_id=str(accepted.notification.id))
             body = presentation.accepted(accepted.notification, accepted.deliveries)
             return Answer(status=202, body=body, headers=accepted.limits.headers)
 
@@ -131,6 +133,7 @@ class NotificationBatch(ApiView):
             now=timezone.now(),
             label=lambda index: label.format(index + first),
         )
+        bind_contextvars(batch_id=str(batch.id))
         return Answer(status=202, body=_accepted_batch(batch), headers=batch.limits.headers)
 
 

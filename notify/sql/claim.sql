@@ -46,6 +46,3 @@ WITH RECURSIVE waiting AS (
 UPDATE notify_delivery d
    SET status = 'sending', lease = %(lease)s, lease_until = %(lease_until)s
  WHERE d.id = ANY (ARRAY(SELECT id FROM picked)) AND d.id >= %(floor)s AND d.id < %(ceiling)s
-RETURNING d.id, d.notification_id, d.application_id, d.batch_id, d.kind, d.channel, d.lane, d.step, d.address,
-          d.payload, d.is_test, d.due_at, d.deadline, d.step_deadline, d.attempts, d.waits, d.replays,
-          d.created_at

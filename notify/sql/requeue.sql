@@ -1,4 +1,4 @@
--- Brings buried or held deliveries back, with the attempts they had. Only what is not alive can be brought back.
+-- Brings deliveries at an end back, with the attempts they had. What is alive can't be brought back.
 UPDATE notify_delivery d
    SET status = 'queued', due_at = %(now)s, deadline = %(deadline)s, step_deadline = NULL, waits = 0,
        replays = d.replays + 1, error_code = '', error_detail = '', finished_at = NULL

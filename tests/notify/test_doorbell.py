@@ -80,7 +80,7 @@ def test_after_a_flush_the_next_ring_gets_through(client: redis.Redis, wait_for:
     bell = Doorbell()
     bell.ring([LANE])
     wait_for(lambda: client.llen(LANE) == 1)
-    client.flushall()
+    client.flushdb()
     bell.ring([LANE])
     wait_for(lambda: client.llen(LANE) == 1)
 

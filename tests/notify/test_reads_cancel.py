@@ -34,7 +34,10 @@ def test_cancelling_takes_what_is_not_handed_over(client: Client, application: A
     assert states == {"email": "cancelled", "sms": "cancelled", "push": "sending"}
     events = client.get(f"/api/v1/notifications/{one.id}/timeline").json()["events"]
     cancelled = [event for event in events if event["type"] == "cancelled"]
-    assert {event["channel"] for event in cancelled} == {"email", "sms"}
+    assert {event["channel"] for event in cancelled} == {"email", "sms", "push"}
+    assert [event["reason"] for event in cancelled if event["channel"] == "push"] == [
+        "it is being sent, and will not be tried again"
+    ]
     assert all(event["actor"].startswith(f"{application.name}/") for event in cancelled)
 
 

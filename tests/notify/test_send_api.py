@@ -194,6 +194,8 @@ BAD: list[tuple[str, Any, int, str, str]] = [
     ("send_at past", {**EMAIL, "send_at": in_hours(-1)}, 422, "in_the_past", "send_at"),
     ("send_at in a year", {**EMAIL, "send_at": in_hours(24 * 365)}, 422, "too_far_ahead", "send_at"),
     ("send_at without zone", {**EMAIL, "send_at": "2027-01-01T00:00:00"}, 422, "timezone_required", "send_at"),
+    ("send_at as a number", {**EMAIL, "send_at": 1893456000}, 422, "wrong_type", "send_at"),
+    ("send_at as digits", {**EMAIL, "send_at": "1893456000"}, 422, "wrong_type", "send_at"),
     (
         "expires before send",
         {**EMAIL, "send_at": in_hours(2), "expires_at": in_hours(1)},
