@@ -106,6 +106,7 @@ def test_what_is_past_its_deadline_is_not_sent() -> None:
     assert not Attempt.objects.exists()
 
 
+@pytest.mark.django_db(transaction=True)  # the inbox is written from a provider's thread, on its own connection
 def test_route_first_reaches_the_person_by_the_next_channel() -> None:
     provider(error_rate=1.0, error="recipient_rejected")
     provider("inbox", channel="inapp", adapter="inapp")
