@@ -245,6 +245,13 @@ def batch_counts(batch: Batch) -> dict[str, int]:
     return {str(status): counted.get(status, 0) for status in DeliveryStatus}
 
 
+def batch_rescued(batch: Batch) -> int:
+    """How many of the batch's failed deliveries were followed by another channel's (route *first*): no failures yet."""
+    rows = Delivery.objects.filter(batch_id=batch.id, id__gte=_since(batch.id), kind=DeliveryKind.MESSAGE)
+    later = rows.filter(notification_id=OuterRef("notification_id"), step__gt=OuterRef("step"))
+    return rows.filter(Exists(later), status=DeliveryStatus.FAILED).count()
+
+
 # --- dead letters -----------------------------------------------------------------------------------------------------
 
 

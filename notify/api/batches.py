@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.urls import path
 from django.utils import timezone
@@ -17,7 +19,14 @@ from notify.api.idempotency import IdempotentPost
 from notify.api.reads import Nothing, actor
 from notify.api.shapes import BatchShape
 from notify.errors import Conflict
-from notify.models import Batch
+from notify.models import Batch, DeliveryStatus
+
+
+def _present(found: Batch) -> dict[str, Any]:
+    counts = queries.batch_counts(found)
+    # Only route "first" has failed deliveries that were followed by others.
+    rescued = queries.batch_rescued(found) if counts[DeliveryStatus.FAILED] else 0
+    return presentation.batch(found, counts, rescued=rescued)
 
 
 class BatchDetail(ApiView):
@@ -36,7 +45,7 @@ class BatchDetail(ApiView):
     def get(self, request: Request, batch_id: str) -> Response:
         """One batch."""
         found = queries.find_batch(application=self.application, batch_id=batch_id)
-        return Response(presentation.batch(found, queries.batch_counts(found)))
+        return Response(_present(found))
 
 
 class BatchCancel(IdempotentPost, ApiView):
@@ -64,7 +73,7 @@ class BatchCancel(IdempotentPost, ApiView):
                 raise Conflict("Nothing of this batch is left to cancel.")
             if Batch.objects.filter(pk=found.pk, cancelled_at=None).update(cancelled_at=now):
                 found.cancelled_at = now
-        return Response(presentation.batch(found, queries.batch_counts(found)))
+        return Response(_present(found))
 
 
 urlpatterns = [

@@ -121,8 +121,8 @@ def timeline(events: Iterable[TimelineEvent]) -> dict[str, Any]:
     }
 
 
-def batch(row: Batch, counts: Mapping[str, int]) -> dict[str, Any]:
-    """A BatchShape."""
+def batch(row: Batch, counts: Mapping[str, int], *, rescued: int = 0) -> dict[str, Any]:
+    """A BatchShape. ``rescued``: how many failed deliveries another channel took over from."""
     complete = not any(counts.get(status, 0) for status in IN_FLIGHT)
     ended = "cancelled" if row.cancelled_at is not None else "complete"
     return {
@@ -133,7 +133,7 @@ def batch(row: Batch, counts: Mapping[str, int]) -> dict[str, Any]:
         "status": ended if complete else "in_progress",
         "complete": complete,
         "counts": dict(counts),
-        "failures": sum(counts.get(status, 0) for status in _FAILURES),
+        "failures": sum(counts.get(status, 0) for status in _FAILURES) - rescued,
         "deliveries": sum(counts.values()),
     }
 

@@ -140,7 +140,9 @@ class BatchShape(Shape):
     status: Literal["in_progress", "complete", "cancelled"]
     complete: bool
     counts: dict[str, int] = Field(description="Deliveries by state, every state present.")
-    failures: int = Field(description="Deliveries that failed, are dead or expired.")
+    failures: int = Field(
+        description="Deliveries that failed, are dead or expired, without those that another channel took over from."
+    )
     deliveries: int
 
 

@@ -130,3 +130,17 @@ def test_cancelling_again_with_the_same_key_replays_the_answer(client: Client, a
     first, second = (client.generic("POST", f"/api/v1/batches/{batch}/cancel", headers=headers) for _turn in range(2))
     assert second["Idempotent-Replayed"] == "true"
     assert first.content == second.content
+
+
+def test_a_step_that_another_channel_took_over_from_is_no_failure(client: Client, application: Application) -> None:
+    batch = factories.make_batch(application, accepted=2)
+    rescued, lost = (
+        factories.make_notification(application, batch=batch, channels=["sms", "email"], route="first")
+        for _ in range(2)
+    )
+    factories.make_delivery(rescued, "failed", channel="sms")
+    factories.make_delivery(rescued, "sent", channel="email", step=1)
+    factories.make_delivery(lost, "failed", channel="sms")
+    factories.make_delivery(lost, "failed", channel="email", step=1)
+    body = client.get(f"/api/v1/batches/{batch.id}").json()
+    assert (body["counts"]["failed"], body["failures"]) == (3, 1)
