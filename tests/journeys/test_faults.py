@@ -35,7 +35,7 @@ def people(count: int) -> list[dict[str, Any]]:
 
 
 def make_company(live: LiveStack, *, hold: bool = False, **sandbox: Any) -> tuple[Company, str]:
-    """An application, and the only SMS provider there is for now: a sandbox that keeps a journal."""
+    """An application, and the only SMS provider there is in this test: a sandbox that keeps a journal."""
     name = f"c{uuid4().hex[:8]}"
     config = {"latency_ms": 4, "journal": True, **sandbox}
     company = Company(
