@@ -27,6 +27,8 @@ from notify.models.application import Scope
 
 logger = logging.getLogger(__name__)
 
+#: Times near the year 9999 can be stored in one time zone and not be read in another.
+_LAST_YEAR: Final = 9000
 _RANDOM_BYTES: Final = 32
 _PREFIX_LENGTH: Final = 16
 _USE_IS_NOTED_EVERY: Final = timedelta(minutes=1)
@@ -66,9 +68,12 @@ def create(
     expires_at: datetime | None = None,
     allowed_ips: Sequence[str] = (),
 ) -> tuple[ApiKey, str]:
-    """A new key and its plain text, which is not kept anywhere. Raises InvalidRequest for an unknown scope or a
-    network that is none."""
+    """A new key and its plain text, which is not kept anywhere. Raises InvalidRequest for an unknown scope, a network
+    that is none, or an expiry that no calendar of ours reaches."""
     networks = _check(scopes=scopes, allowed_ips=allowed_ips)
+    if expires_at is not None and expires_at.year > _LAST_YEAR:
+        detail = f"Write a year up to {_LAST_YEAR}, or none for a key that does not expire."
+        raise InvalidRequest(detail, errors=[FieldError("expires_at", "too_far_ahead", detail)])
     while True:
         plain = f"gt_{'test' if is_test else 'live'}_{secrets.token_urlsafe(_RANDOM_BYTES)}"
         key = ApiKey(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -104,7 +104,7 @@ class NotificationBatch(ApiView):
             if len(sent.recipients) > most:
                 detail = f"At most {most} recipients; {len(sent.recipients)} were sent."
                 raise InvalidRequest(detail, errors=[FieldError("recipients", "too_long", detail)])
-            return self._accept(sent, _recipients(sent.recipients), "recipients[{}]", 0)
+            return self._accept(sent, _recipients(sent.recipients), lambda index: f"recipients[{index}]")
 
         return run_idempotently(request=request, application=self.application, fingerprint=fingerprint, work=work)
 
@@ -116,13 +116,13 @@ class NotificationBatch(ApiView):
                 request=request,
                 application=self.application,
                 fingerprint=body.fingerprint,
-                work=lambda: self._accept(body.head(), body.recipients(), "lines[{}]", 2),
+                work=lambda: self._accept(body.head(), body.recipients(), body.label),
             )
         finally:
             body.close()
 
     def _accept(
-        self, head: StreamHead, recipients: Iterator[Recipient | list[FieldError]], label: str, first: int
+        self, head: StreamHead, recipients: Iterator[Recipient | list[FieldError]], label: Callable[[int], str]
     ) -> Answer:
         batch = submission.accept_batch(
             key=self.key,
@@ -131,7 +131,7 @@ class NotificationBatch(ApiView):
             on_invalid=head.on_invalid,
             request_id=getattr(self.request, "request_id", ""),
             now=timezone.now(),
-            label=lambda index: label.format(index + first),
+            label=label,
         )
         bind_contextvars(batch_id=str(batch.id))
         return Answer(status=202, body=_accepted_batch(batch), headers=batch.limits.headers)

@@ -7,6 +7,7 @@ and a hundred thousand recipients are never in memory at once.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
 from typing import IO, Final
@@ -34,6 +35,7 @@ class Stream:
     def __init__(self, file: IO[bytes], fingerprint: bytes) -> None:
         self._file = file
         self.fingerprint = fingerprint
+        self._lines = array("L")
 
     @classmethod
     def receive(cls, request: Request) -> Stream:
@@ -69,14 +71,22 @@ class Stream:
             raise MalformedRequest("The first line holds the common part of the batch; it is empty.")
         return parse(StreamHead, parse_json(line, what="Line 1"), prefix="lines[1]")
 
+    def label(self, index: int) -> str:
+        """What the recipient with this index is called in the paths of faults: its line, the head being the first."""
+        return f"lines[{self._lines[index]}]"
+
     def recipients(self) -> Iterator[Recipient | list[FieldError]]:
-        """What follows the head, faults in the place of what can't be read. Raises InvalidRequest for too many."""
+        """What follows the head, faults in the place of what can't be read; blank lines do not count. Raises
+        InvalidRequest for too many."""
         most: int = settings.NOTIFY["MAX_STREAM_RECIPIENTS"]
         longest: int = settings.NOTIFY["MAX_LINE_BYTES"]
         number = 1
         while line := self._file.readline(longest + 1):
             number += 1
-            if number > most + 1:
+            if line.isspace():
+                continue
+            self._lines.append(number)
+            if len(self._lines) > most:
                 detail = f"Line {number}: at most {most} recipients."
                 raise InvalidRequest(detail, errors=[FieldError(f"lines[{number}]", "too_long", detail)])
             if len(line) > longest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -26,9 +27,12 @@ def decode_cursor(cursor: str) -> str:
     """The key in a cursor of ours."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+        key = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
-        raise PydanticCustomError("invalid_cursor", "Send the next_cursor of the page before, unchanged.") from None
+        key = ""
+    if not re.fullmatch(_KEY_PATTERN, key):
+        raise PydanticCustomError("invalid_cursor", "Send the next_cursor of the page before, unchanged.")
+    return key
 
 
 class TemplateInput(Input):

@@ -89,6 +89,8 @@ def join_path(parts: Sequence[int | str], *, prefix: str = "") -> str:
 def _detail(kind: str, message: str) -> str:
     if kind in _DETAILS:
         return _DETAILS[kind]
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return "This should be an object."
     if message.startswith("Input should be "):
         return f"This should be {message.removeprefix('Input should be ')}."
     return message.removeprefix("Value error, ")

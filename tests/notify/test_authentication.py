@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -255,3 +255,9 @@ class TestCommand:
     def test_an_option_that_makes_no_sense_is_told(self, application: Application, option: str) -> None:
         with pytest.raises(CommandError):
             call_command("create_api_key", application.name, option)
+
+
+@pytest.mark.django_db
+def test_a_key_can_not_be_made_to_expire_where_no_calendar_reaches() -> None:
+    with pytest.raises(InvalidRequest):
+        api_keys.create(application=make_application(), expires_at=datetime(9999, 12, 31, 23, 59, tzinfo=UTC))

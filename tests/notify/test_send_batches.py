@@ -149,6 +149,13 @@ def test_a_bad_line_in_the_middle_refuses_the_stream_with_its_number(stream: Any
     assert "Line 5" in response.json()["errors"][0]["detail"]
 
 
+def test_blank_lines_do_not_count_and_the_numbers_stay_those_of_the_lines(post: Any) -> None:
+    text = lines(HEAD) + "\n" + lines(*people(1)) + "\n\n" + lines({"to": {"email": "nobody"}}) + "\n\n"
+    assert refused(post(text, content_type="application/x-ndjson")) == [("lines[6].to.email", "invalid_email")]
+    good = lines(HEAD, *people(2)) + "\n\n"
+    assert post(good, content_type="application/x-ndjson").json()["accepted"] == 2
+
+
 def test_a_faulty_recipient_of_a_stream_is_named_by_its_line(stream: Any) -> None:
     assert refused(stream(HEAD, *people(2500), {"to": {"email": "nobody"}})) == [
         ("lines[2502].to.email", "invalid_email")

@@ -236,3 +236,10 @@ def test_a_preview_that_can_not_be_rendered_is_a_problem(client: Client) -> None
     response = post(client, {"params": {"code": 1}}, "/api/v1/templates/otp/preview")
 
     assert (response.status_code, response.json()["code"]) == (422, "template_error")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("cursor", ["x", "AAAA", "%00", "4oKs", "LS0t"])
+def test_a_cursor_that_is_not_ours_is_refused(cursor: str) -> None:
+    response = make_client(make_application()).get("/api/v1/templates", {"cursor": cursor})
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (422, "invalid_cursor")
