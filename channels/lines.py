@@ -39,10 +39,17 @@ class Line:
         self.spec = spec
         self.adapter = adapter
         self.bulkhead = Bulkhead(name=spec.name, size=spec.max_concurrency)
+        self.closed = False
+
+    def serves(self, spec: ProviderSpec) -> bool:
+        """Whether this line is open, and is the one that ``spec`` describes."""
+        return not self.closed and self.spec.fingerprint == spec.fingerprint
 
     def close(self) -> None:
-        """Ends the line once what is on it has come through."""
-        self.bulkhead.close(then=self.adapter.close)
+        """Ends the line once what is on it has come through. Once is enough."""
+        if not self.closed:
+            self.closed = True
+            self.bulkhead.close(then=self.adapter.close)
 
 
 class Lines:
@@ -55,11 +62,11 @@ class Lines:
     def line(self, spec: ProviderSpec) -> Line:
         """The line to ``spec``. Raises Misconfigured when its adapter does not accept the configuration."""
         line = self._lines.get(spec.name)
-        if line is not None and line.spec.fingerprint == spec.fingerprint:
+        if line is not None and line.serves(spec):
             return line
         with self._lock:
             line = self._lines.get(spec.name)
-            if line is None or line.spec.fingerprint != spec.fingerprint:
+            if line is None or not line.serves(spec):
                 try:
                     adapter = registry.build(
                         adapter=spec.adapter,

@@ -147,6 +147,14 @@ def test_a_change_of_configuration_is_taken_up_without_a_restart() -> None:
     assert send(message())[0].receipt is not None
 
 
+def test_a_line_that_was_closed_under_a_session_is_opened_again() -> None:
+    provider("a")
+    assert send(message())[0].receipt is not None
+    for line in gateway._lines.all():
+        line.close()
+    assert send(message())[0].receipt is not None
+
+
 def test_a_hung_provider_takes_no_place_of_another() -> None:
     hung = provider("hung", weight=1000, timeout_rate=1.0, max_concurrency=2, timeout_s=5)
     talk = session()
