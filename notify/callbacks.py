@@ -6,10 +6,9 @@ kind, so that it is retried, dead-lettered and accounted for like any other, and
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Final
-
-import orjson
 
 from channels.names import lane_name
 from notify.facts import Facts
@@ -53,7 +52,7 @@ def row(*, claimed: Claimed, facts: Facts, outcome: Outcome, now: datetime) -> D
         lane=lane_name("webhook", "bulk"),
         step=0,
         address=facts.callback_url,
-        payload=orjson.dumps(payload).decode(),
+        payload=json.dumps(payload, ensure_ascii=False),  # orjson stops at 64 bits, and jsonb gives back more
         is_test=False,
         status=DeliveryStatus.QUEUED,
         due_at=now,

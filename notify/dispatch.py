@@ -116,7 +116,8 @@ class Drain:
         self._last_was_short = len(claimed) * 2 <= wanted
         if not claimed:
             return False
-        self._note_renewal(self._claimed_at)
+        if not self._held:  # older leases keep their own date, or a busy drain would never renew them
+            self._note_renewal(self._claimed_at)
         try:
             messages, settled = self._read(claimed, now)
         except DATABASE_AWAY:

@@ -9,7 +9,7 @@ WITH owed AS (
 ), present AS (
     SELECT d.notification_id, d.status, count(*) AS deliveries, min(d.step) AS step
       FROM notify_delivery d
-     WHERE d.id >= %(since)s AND d.kind = 0
+     WHERE d.id >= %(since)s AND d.notification_id >= %(since)s AND d.kind = 0
      GROUP BY d.notification_id, d.status
 ), per_notification AS (
     SELECT notification_id, sum(deliveries) AS deliveries FROM present GROUP BY notification_id

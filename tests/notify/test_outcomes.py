@@ -271,3 +271,10 @@ def test_a_callback_about_a_callback_is_never_made() -> None:
     outcome = settle(of, claimed(of, kind=DeliveryKind.CALLBACK), receipt=SendReceipt(delivered=True))
     assert outcome.callback is None
     assert [event.type for event in outcome.events] == ["callback"]
+
+
+def test_numbers_beyond_64_bits_in_metadata_break_no_callback() -> None:
+    of = facts(callback_url="https://app.example.com/hook", metadata={"order": 123456789012345678901})
+    outcome = settle(of, claimed(of), receipt=SendReceipt())
+    assert outcome.callback is not None
+    assert "123456789012345678901" in (outcome.callback.payload or "")
