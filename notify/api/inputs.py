@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 import orjson
@@ -77,8 +78,15 @@ def _iso_text(value: object) -> object:
     raise PydanticCustomError("wrong_type", "Write an ISO 8601 date and time with its zone.")
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)  # PostgreSQL knows no offsets beyond 15:59
+    except OverflowError:
+        raise PydanticCustomError("out_of_range", "No calendar reaches there.") from None
+
+
 #: A moment as text, with its zone. pydantic alone would take a number for seconds since 1970.
-Moment = Annotated[AwareDatetime, BeforeValidator(_iso_text)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso_text), AfterValidator(_in_utc)]
 Line = Annotated[str, AfterValidator(_one_line)]
 Address = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 SmallObject = Annotated[dict[str, Any], AfterValidator(_small_object)]

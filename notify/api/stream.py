@@ -57,6 +57,9 @@ class Stream:
             digest.update(piece)
             file.write(piece)
             missing = None if missing is None else missing - len(piece)
+        if missing:
+            file.close()
+            raise MalformedRequest("The body ends before its Content-Length does.")
         return cls(file, digest.digest())
 
     def close(self) -> None:
