@@ -32,7 +32,7 @@ from unfold.widgets import (
 )
 
 from admin_portal.forms import JsonField, ModelForm
-from channels import registry
+from channels import control_characters, registry
 from channels.errors import ConfigurationError
 from channels.models import Provider
 
@@ -177,6 +177,7 @@ class ProviderForm(ModelForm):
         config = self._config(cleaned)
         channel = cleaned.get("channel") or self.instance.channel
         try:
+            control_characters.check(config)
             registry.check(adapter=self.adapter, channel=channel, config=config)
         except ConfigurationError as error:
             self._blame(error)

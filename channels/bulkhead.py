@@ -28,27 +28,47 @@ class Bulkhead:
     def __init__(self, *, name: str, size: int) -> None:
         self.size = size
         self._limits = {priority: max(1, int(size * share)) for priority, share in CEILINGS.items()}
-        self._waiting: dict[str, deque[Work]] = {priority: deque() for priority in PRIORITIES}
+        self._waiting: dict[str, deque[tuple[Work, int]]] = {priority: deque() for priority in PRIORITIES}
+        self._queued = dict.fromkeys(PRIORITIES, 0)
         self._running = dict.fromkeys(PRIORITIES, 0)
         self._then: Work | None = None
         self._closed = False
         self._lock = Lock()
         self._pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix=f"provider-{name}")
 
-    def submit(self, priority: str, work: Work) -> None:
-        """Runs ``work``, which must not raise, when a place for its priority is free. Raises BulkheadClosed."""
+    def submit(self, priority: str, work: Work, *, messages: int = 1) -> None:
+        """Runs ``work``, which carries so many messages and must not raise, when a place for its priority is free.
+        Raises BulkheadClosed."""
         with self._lock:
             if self._closed:
                 raise BulkheadClosed
-            self._waiting[priority].append(work)
+            self._waiting[priority].append((work, messages))
+            self._queued[priority] += messages
             self._start()
+
+    def places(self, priority: str) -> int:
+        """How many places ``priority`` may have at most."""
+        return self._limits[priority]
+
+    def room(self, priority: str) -> tuple[int, int]:
+        """How many places are free for ``priority`` now, and how many of its messages wait for one."""
+        with self._lock:
+            free = min(self._limits[priority] - self._running[priority], self.size - sum(self._running.values()))
+            return max(free, 0), self._queued[priority]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing runs."""
+        with self._lock:
+            return not any(self._waiting.values()) and not any(self._running.values())
 
     def withdraw(self, priority: str, keep: Callable[[Work], bool]) -> list[Work]:
         """Takes back what waits and is not to be kept."""
         with self._lock:
             waiting = self._waiting[priority]
-            withdrawn = [work for work in waiting if not keep(work)]
-            self._waiting[priority] = deque(work for work in waiting if keep(work))
+            withdrawn = [work for work, _messages in waiting if not keep(work)]
+            self._waiting[priority] = deque(one for one in waiting if keep(one[0]))
+            self._queued[priority] = sum(messages for _work, messages in self._waiting[priority])
         return withdrawn
 
     def close(self, *, then: Work) -> None:
@@ -61,8 +81,10 @@ class Bulkhead:
         for priority in PRIORITIES:
             waiting = self._waiting[priority]
             while waiting and self._running[priority] < self._limits[priority] and self._free():
+                work, messages = waiting.popleft()
+                self._queued[priority] -= messages
                 self._running[priority] += 1
-                self._pool.submit(self._run, priority, waiting.popleft())
+                self._pool.submit(self._run, priority, work)
 
     def _free(self) -> bool:
         return sum(self._running.values()) < self.size

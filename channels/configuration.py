@@ -14,7 +14,7 @@ from django.db.models import Model
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from channels import registry
+from channels import control_characters, registry
 from channels.errors import ConfigurationError
 from channels.models import Channel, Policy, Provider
 from channels.models.channel import OutcomeUnknownPolicy
@@ -228,6 +228,7 @@ class ChannelsConfiguration:
 
 def _adapter_faults(path: str, entry: ProviderEntry) -> list[Fault]:
     try:
+        control_characters.check(entry.config)
         registry.check(adapter=entry.adapter, channel=entry.channel, config=entry.config)
     except ConfigurationError as error:
         return [

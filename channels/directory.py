@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,6 +17,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
+from channels import registry
 from channels.encryption import DecryptionFailed
 from channels.models import Channel, Provider
 
@@ -29,7 +31,8 @@ CALLBACK_PROVIDER: Final = "builtin:callbacks"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
-    """A provider's configuration. ``fingerprint`` changes whenever anything in it does."""
+    """A provider's configuration. ``fingerprint`` changes whenever anything in it does; ``version`` says which of two
+    is the newer, and those that need no configuration have none."""
 
     name: str
     channel: str
@@ -40,6 +43,7 @@ class ProviderSpec:
     timeout_s: float = 10.0
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     fingerprint: str = ""
+    version: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,34 +73,43 @@ def built_in(name: str) -> ProviderSpec:
 
 
 class _Cache:
-    lock = Lock()
+    #: Whoever has it reads the database. Nobody waits for it.
+    refreshing = Lock()
     channels: Mapping[str, ChannelSpec] = MappingProxyType({})
     read_at = float("-inf")
+    forgotten = 0
     configs: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType({})
 
 
 def forget() -> None:
     """Makes the next look-up read the database."""
+    _Cache.forgotten += 1
     _Cache.read_at = float("-inf")
 
 
 def channel(name: str) -> ChannelSpec:
-    """The channel ``name`` as configured not more than ``CONFIG_MAX_AGE_S`` ago; with no row, the defaults."""
+    """The channel ``name`` as configured not more than ``CONFIG_MAX_AGE_S`` ago; with no row, the defaults. While one
+    thread asks the database, or waits for it in vain, the others go by the last snapshot."""
     if time.monotonic() - _Cache.read_at >= settings.CHANNELS["CONFIG_MAX_AGE_S"]:
-        _refresh()
+        mine = _Cache.refreshing.acquire(blocking=False)
+        try:
+            if mine or not _Cache.channels:
+                _refresh()
+        finally:
+            if mine:
+                _Cache.refreshing.release()
     return _Cache.channels.get(name) or ChannelSpec(name=name)
 
 
 def _refresh() -> None:
-    with _Cache.lock:
-        if time.monotonic() - _Cache.read_at < settings.CHANNELS["CONFIG_MAX_AGE_S"]:
-            return  # another thread was first
-        try:
-            _Cache.channels = _read()
-        except (DatabaseError, InterfaceError) as error:
-            if not _Cache.channels:
-                raise
-            logger.warning("provider configuration can't be read, the last known stands: %s", type(error).__name__)
+    forgotten = _Cache.forgotten
+    try:
+        _Cache.channels = _read()
+    except (DatabaseError, InterfaceError) as error:
+        if not _Cache.channels:
+            raise
+        logger.warning("provider configuration can't be read, the last known stands: %s", type(error).__name__)
+    if forgotten == _Cache.forgotten:  # else what was read may be what was to be forgotten
         _Cache.read_at = time.monotonic()
 
 
@@ -121,10 +134,11 @@ def _read() -> Mapping[str, ChannelSpec]:
             adapter=adapter,
             weight=weight,
             rate_limit=rate_limit,
-            max_concurrency=max_concurrency,
+            max_concurrency=min(max_concurrency, registry.most_places(adapter)),
             timeout_s=timeout_s,
             config=config,
             fingerprint=fingerprint,
+            version=updated_at,
         )
         providers.setdefault(channel_name, []).append(spec)
     rows_by_name = {row.name: row for row in Channel.objects.all()}

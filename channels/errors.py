@@ -41,6 +41,8 @@ class ProviderError(ChannelsError):
     provider_fault: ClassVar[bool] = True
     #: A conversation that never reached the point of a verdict on the message uses up none of its attempts.
     uses_attempt: ClassVar[bool] = True
+    #: Whether anybody was asked. Where nobody was, there was no conversation to write down.
+    asked: ClassVar[bool] = True
 
     def __init__(self, detail: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(detail or (self.__doc__ or "").partition("\n")[0])
@@ -107,8 +109,9 @@ class MessageRejected(ProviderError):
 
 
 class EndpointUnavailable(Unavailable):
-    """The address's own server did not take the message. Where the address is a server (a webhook), its failures are
-    its owner's: one dead endpoint says nothing of the provider that posts to all the others."""
+    """The address's own server did not take the message. Where the address is a server (a webhook, a mailbox that takes
+    nothing for now), its failures are its owner's: one dead endpoint says nothing of the provider that posts to all the
+    others."""
 
     code = "endpoint_unavailable"
     provider_fault = False
@@ -127,3 +130,13 @@ class LeaseLost(ProviderError):
     code = "lease_lost"
     provider_fault = False
     uses_attempt = False
+    asked = False
+
+
+class TooLate(ProviderError):
+    """The message was not handed over: its deadline passed while it waited for a place."""
+
+    code = "too_late"
+    provider_fault = False
+    uses_attempt = False
+    asked = False

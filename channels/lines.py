@@ -1,35 +1,41 @@
-"""The lines of this process to its providers, and how a batch goes over one of them."""
+"""The lines of this process to its providers: an adapter each, behind its bulkhead, and how much it can take."""
 
 from __future__ import annotations
 
-import logging
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from threading import Lock
-from uuid import UUID
 
 from channels import registry
 from channels.adapters.base import Adapter
 from channels.bulkhead import Bulkhead
 from channels.directory import ProviderSpec
-from channels.errors import ConfigurationError, LeaseLost, Misconfigured, OutcomeUnknown, ProviderError
-from channels.routing import Candidate
-from channels.types import OutboundMessage, ProviderTry, SendReceipt
-
-logger = logging.getLogger(__name__)
+from channels.errors import ConfigurationError, Misconfigured
 
 
 @dataclass(slots=True)
-class Journey:
-    """One message in one attempt: where it may still go and what it has seen."""
+class Pace:
+    """How many messages a second a line gets answered, lately: one that hangs comes to nothing within the moment.
 
-    message: OutboundMessage
-    candidates: deque[Candidate]
-    tries: list[ProviderTry] = field(default_factory=list)
-    waits_until: float = 0.0
+    Counted without a lock: a call lost between two threads changes an estimate by one.
+    """
+
+    _per_second: float = 0.0
+    _since: float = field(default_factory=time.monotonic)
+    _done: int = 0
+
+    def count(self, done: int = 1) -> None:
+        """Takes note of ``done`` more answers."""
+        self._done += done
+        elapsed = time.monotonic() - self._since
+        if elapsed >= 0.05:
+            self._per_second = self._done / elapsed
+            self._since, self._done = time.monotonic(), 0
+
+    def per_second(self) -> float:
+        """The pace; while no answer comes, not more than the silence allows."""
+        silence = time.monotonic() - self._since
+        return min(self._per_second, (self._done + 1) / silence) if silence > 0.25 else self._per_second
 
 
 class Line:
@@ -39,11 +45,27 @@ class Line:
         self.spec = spec
         self.adapter = adapter
         self.bulkhead = Bulkhead(name=spec.name, size=spec.max_concurrency)
+        self.pace = Pace()
         self.closed = False
+        #: time.monotonic() until which the provider's rate limit has nothing to give.
+        self.refused_until = float("-inf")
 
     def serves(self, spec: ProviderSpec) -> bool:
-        """Whether this line is open, and is the one that ``spec`` describes."""
-        return not self.closed and self.spec.fingerprint == spec.fingerprint
+        """Whether this line is open, and is the one that ``spec`` describes, or a newer one of the same provider: of
+        two views of the configuration the newer one stands, or two threads would replace each other's lines in turn."""
+        if self.closed:
+            return False
+        return self.spec.fingerprint == spec.fingerprint or _is_newer(self.spec, spec)
+
+    def room(self, priority: str, *, ahead_s: float) -> int:
+        """How many more messages of ``priority`` this line can take, besides those it has: what its free places hold,
+        and what it will have done in ``ahead_s`` seconds. Negative when it has more than that already."""
+        free, queued = self.bulkhead.room(priority)
+        return free * self.adapter.batch_size + int(self.pace.per_second() * ahead_s) - queued
+
+    def capacity(self, priority: str, *, ahead_s: float) -> int:
+        """The room there is when nothing is on this line."""
+        return self.bulkhead.places(priority) * self.adapter.batch_size + int(self.pace.per_second() * ahead_s)
 
     def close(self) -> None:
         """Ends the line once what is on it has come through. Once is enough."""
@@ -52,11 +74,16 @@ class Line:
             self.bulkhead.close(then=self.adapter.close)
 
 
+def _is_newer(one: ProviderSpec, other: ProviderSpec) -> bool:
+    return one.version is not None and other.version is not None and one.version > other.version
+
+
 class Lines:
     """The lines of this process, opened on first use and replaced when their provider's configuration changes."""
 
     def __init__(self) -> None:
         self._lines: dict[str, Line] = {}
+        self._replaced: list[Line] = []
         self._lock = Lock()
 
     def line(self, spec: ProviderSpec) -> Line:
@@ -67,100 +94,23 @@ class Lines:
         with self._lock:
             line = self._lines.get(spec.name)
             if line is None or not line.serves(spec):
-                try:
-                    adapter = registry.build(
-                        adapter=spec.adapter,
-                        provider=spec.name,
-                        config=dict(spec.config),
-                        concurrency=spec.max_concurrency,
-                    )
-                except ConfigurationError as error:
-                    raise Misconfigured(f"provider {spec.name}: {error}") from error
-                old, line = line, Line(spec, adapter)
+                old, line = line, Line(spec, _adapter(spec))
                 self._lines[spec.name] = line
                 if old is not None:
+                    self._replaced = [one for one in self._replaced if not one.bulkhead.idle] + [old]
                     old.close()
         return line
 
     def all(self) -> list[Line]:
-        """The lines that are open."""
-        return list(self._lines.values())
+        """The lines that are open, and those that were replaced and still have something on them."""
+        with self._lock:
+            return [*self._lines.values(), *self._replaced]
 
 
-Answered = Callable[[Journey, Candidate, ProviderTry], None]
-
-
-class Handover:
-    """One call of an adapter, run in one of its provider's places."""
-
-    def __init__(
-        self,
-        *,
-        owner: object,
-        line: Line,
-        pairs: list[tuple[Journey, Candidate]],
-        answer: Answered,
-        valid_until: Callable[[], float],
-    ) -> None:
-        self.owner = owner
-        self._answered = answer
-        self._valid_until = valid_until
-        self._line = line
-        self._pairs = {journey.message.id: (journey, candidate) for journey, candidate in pairs}
-
-    @property
-    def journeys(self) -> list[Journey]:
-        """The messages on board."""
-        return [journey for journey, _candidate in self._pairs.values()]
-
-    def by(self, line: Line) -> Handover:
-        """The same call, over another line of the same provider."""
-        self._line = line
-        return self
-
-    def __call__(self) -> None:
-        left = dict(self._pairs)
-        began = time.monotonic()
-        failure = LeaseLost() if began > self._valid_until() else self._converse(left)
-        for pair in left.values():
-            self._answer(pair, failure, datetime.now(UTC), (time.monotonic() - began) * 1000)
-
-    def _converse(self, left: dict[UUID, tuple[Journey, Candidate]]) -> ProviderError:
-        """Hands over what is in ``left``, takes out what was answered, and returns why the rest was not."""
-        spec = self._line.spec
-        started_at, began = datetime.now(UTC), time.monotonic()
-        messages = [journey.message for journey, _candidate in left.values()]
-        try:
-            for message, answer in self._line.adapter.send_batch(messages, timeout=self._timeout(messages)):
-                now = time.monotonic()
-                self._answer(left.pop(message.id), answer, started_at, (now - began) * 1000)
-                started_at, began = datetime.now(UTC), now
-        except ProviderError as error:
-            return error
-        except Exception:  # the edge to adapters' code: a defect there must not lose a message
-            logger.exception("adapter %s raised what it must not", spec.adapter, extra={"provider": spec.name})
-            return OutcomeUnknown(f"{spec.name}: defect in the adapter {spec.adapter}")
-        return OutcomeUnknown(f"{spec.name}: the adapter gave no answer")
-
-    def _timeout(self, messages: Sequence[OutboundMessage]) -> float:
-        left = (min(message.deadline for message in messages) - datetime.now(UTC)).total_seconds()
-        return max(0.05, min(self._line.spec.timeout_s, left))
-
-    def _answer(
-        self,
-        pair: tuple[Journey, Candidate],
-        answer: SendReceipt | ProviderError,
-        started_at: datetime,
-        latency_ms: float,
-    ) -> None:
-        journey, candidate = pair
-        receipt, error = (None, answer) if isinstance(answer, ProviderError) else (answer, None)
-        attempt = ProviderTry(
-            provider=self._line.spec.name,
-            started_at=started_at,
-            latency_ms=latency_ms,
-            receipt=receipt,
-            error=error,
-            reason=candidate.reason,
+def _adapter(spec: ProviderSpec) -> Adapter:
+    try:
+        return registry.build(
+            adapter=spec.adapter, provider=spec.name, config=dict(spec.config), concurrency=spec.max_concurrency
         )
-        self._answered(journey, candidate, attempt)
+    except ConfigurationError as error:
+        raise Misconfigured(f"provider {spec.name}: {error}") from error

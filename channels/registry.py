@@ -15,19 +15,27 @@ if TYPE_CHECKING:
     from channels.adapters.base import Adapter
 
 
+#: More calls at once than this nobody gets (``Provider.max_concurrency`` is validated against the same).
+_MOST: Final = 256
+
+
 @dataclass(frozen=True, slots=True)
 class AdapterEntry:
-    """Where an adapter lives and which channels it can serve."""
+    """Where an adapter lives and which channels it can serve. ``most``: more calls at once than this no provider of it
+    gets, whatever its configuration says."""
 
     path: str
     channels: tuple[str, ...]
+    most: int = _MOST
 
 
 ADAPTERS: Final[dict[str, AdapterEntry]] = {
     "smtp": AdapterEntry("channels.adapters.smtp.SmtpAdapter", ("email",)),
     "http_sms": AdapterEntry("channels.adapters.http_sms.HttpSmsAdapter", ("sms", "voice", "push", "im")),
     "webhook": AdapterEntry("channels.adapters.webhook.WebhookAdapter", ("webhook",)),
-    "inapp": AdapterEntry("channels.adapters.inapp.InappAdapter", ("inapp",)),
+    # Each of its calls holds a connection to PostgreSQL, in every process that drains its lanes, for as long as the
+    # process lives. Four, with 200 messages a statement, are more than PostgreSQL takes.
+    "inapp": AdapterEntry("channels.adapters.inapp.InappAdapter", ("inapp",), most=4),
     "sandbox": AdapterEntry("channels.adapters.sandbox.SandboxAdapter", CHANNELS),
 }
 
@@ -42,6 +50,12 @@ def adapter_class(name: str) -> type[Adapter]:
         raise ConfigurationError([("adapter", f"“{name}” is not an adapter; there are: {known}")]) from None
     module, _, attribute = entry.path.rpartition(".")
     return cast("type[Adapter]", getattr(import_module(module), attribute))
+
+
+def most_places(adapter: str) -> int:
+    """How many calls at once a provider of ``adapter`` may get at most."""
+    entry = ADAPTERS.get(adapter)
+    return entry.most if entry is not None else _MOST
 
 
 def build(*, adapter: str, provider: str, config: dict[str, Any], concurrency: int | None = None) -> Adapter:

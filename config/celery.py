@@ -7,6 +7,9 @@ import warnings
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
+from celery.signals import worker_ready
+
+from config import memory
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -16,3 +19,8 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 app = Celery("goutong")
 app.config_from_object("config.celeryconfig")
 app.autodiscover_tasks(["notify", "monitoring"])
+
+
+@worker_ready.connect
+def _settle(**_kwargs: object) -> None:
+    memory.settle()

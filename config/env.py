@@ -5,6 +5,7 @@ A missing or malformed value stops the process with one line that names it: an o
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 from functools import cached_property
@@ -19,10 +20,14 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sentry_sdk.utils import BadDsn, Dsn
 
+from channels.names import LANES, PRIORITIES
 from config import stack
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 CommaSeparated = Annotated[list[str], NoDecode]
+#: Of a lane, or of a priority: its soft and its hard limit.
+LaneLimits = Annotated[dict[str, tuple[int, int]], NoDecode]
+_MAX_LANE_LIMIT = 50_000_000  # what can be counted in moments
 
 
 def _check_scheme(value: str, *schemes: str) -> str:
@@ -41,6 +46,26 @@ def _check_postgres_url(value: str) -> None:
         port = host.rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
         if port and not port.isdigit():
             raise ValueError("its port is not a number")
+
+
+def _parse_lane_limits(text: str) -> dict[str, tuple[int, int]]:
+    """``sms.bulk=200000:1000000,normal=…`` as numbers. Raises ValueError."""
+    found: dict[str, tuple[int, int]] = {}
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        written = re.fullmatch(r"([a-z.]+)\s*=\s*(\d{1,12})\s*:\s*(\d{1,12})", part)
+        if written is None:
+            raise ValueError(f"“{part}”: write lane=soft:hard, such as sms.bulk=200000:1000000")
+        name, soft, hard = written[1], int(written[2]), int(written[3])
+        if name not in (*LANES, *PRIORITIES):
+            raise ValueError(f"“{name}” is neither a lane nor a priority")
+        if name.endswith("critical"):
+            raise ValueError(f"{name} can't have a limit: what is critical is never refused")
+        if name in found:
+            raise ValueError(f"{name} is there twice")
+        if not 1 <= soft <= hard <= _MAX_LANE_LIMIT:
+            raise ValueError(f"“{part}”: 1 ≤ soft ≤ hard ≤ {_MAX_LANE_LIMIT}")
+        found[name] = soft, hard
+    return found
 
 
 class Environment(BaseSettings):
@@ -72,7 +97,8 @@ class Environment(BaseSettings):
     web_workers: int = Field(default=2, ge=1, le=64)
     web_threads: int = Field(default=8, ge=1, le=64)
     lease_s: float = Field(default=30.0, ge=2.0, le=600.0)
-    worker_threads: int = Field(default=8, ge=4, le=64)
+    worker_threads: int = Field(default=8, ge=6, le=64)  # two drains for each of three lanes
+    lane_limits: LaneLimits = Field(default_factory=dict)
     allow_private_urls: bool = False
     retention_days: int = Field(default=30, ge=1, le=3650)
     trusted_proxies: CommaSeparated = Field(default_factory=list)
@@ -86,6 +112,11 @@ class Environment(BaseSettings):
     @classmethod
     def split_commas(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("lane_limits", mode="before")
+    @classmethod
+    def parse_lane_limits(cls, value: Any) -> Any:
+        return _parse_lane_limits(value) if isinstance(value, str) else value
 
     @field_validator("data_dir")
     @classmethod

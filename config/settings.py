@@ -118,6 +118,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "admin_portal.middleware.NulMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -222,9 +223,13 @@ LANES: dict[str, Any] = {
     "BATCH": 500,
     "LEASE_S": ENV.lease_s,
     "RESTART_GRACE_S": ENV.lease_s,
-    "DRAIN_S": 20.0,
     "SHARES": {"vip": 4, "standard": 1},
     "DRAINS_PER_LANE": 2,
+    # How many deliveries may be due in a lane before it is slowed, and before it refuses; LIMITS: of single lanes, or
+    # of a priority's. Critical has none.
+    "SOFT_LIMIT": {"normal": 1_000_000, "bulk": 500_000},
+    "HARD_LIMIT": {"normal": 2_000_000, "bulk": 2_000_000},
+    "LIMITS": ENV.lane_limits,
     "LIFEBOAT_AFTER_S": 2.0,
     "MAX_ATTEMPTS": {"critical": 10, "normal": 8, "bulk": 6},
     "RETRY_BASE_S": 2.0,
@@ -237,6 +242,7 @@ CHANNELS: dict[str, Any] = {
 }
 SANDBOX_URL = ENV.sandbox_url or _ADDRESSES.get("sandbox_url", "")
 WORKER_THREADS = ENV.worker_threads
+WEB_THREADS = ENV.web_threads
 
 # --- watching --------------------------------------------------------------------------------------------------------
 

@@ -9,18 +9,30 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from monitoring.readings import Readings, reader
+from notify import saturation
 
 _DATABASE_UP: Final = ("goutong_database_up", "Whether PostgreSQL answers")
 
 
 class DatabaseCollector(Collector):
-    """Lane depth and age, and open dead letters; nothing but ``goutong_database_up 0`` when the database is away."""
+    """Lane depth and age, and open dead letters. When the database is away, nothing but ``goutong_database_up 0`` and
+    what settings say."""
 
     def collect(self) -> Iterable[Metric]:
+        yield from _limits()
         read = reader.current()
         yield GaugeMetricFamily(*_DATABASE_UP, value=int(read is not None))
         if read is not None:
             yield from _families(read)
+
+
+def _limits() -> Iterable[Metric]:
+    soft = GaugeMetricFamily("goutong_lane_soft_limit", "Depth from which a lane is slowed", labels=("lane",))
+    hard = GaugeMetricFamily("goutong_lane_hard_limit", "Depth from which a lane refuses", labels=("lane",))
+    for lane, limits in saturation.all_limits().items():
+        soft.add_metric((lane,), limits.soft)
+        hard.add_metric((lane,), limits.hard)
+    return soft, hard
 
 
 def _families(read: Readings) -> Iterable[Metric]:

@@ -24,7 +24,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from monitoring.lookout import Lookout, NoAnswerError, Question, with_database
-from monitoring.readings import reader
+from monitoring.readings import LaneReading, reader
+from notify import saturation
+from notify.shaving import State
 
 _log = logging.getLogger(__name__)
 
@@ -228,13 +230,29 @@ def _check_lanes() -> Check:
     readings = reader.latest()
     if readings is None or readings.lanes is None:
         return Check(Status.OK, detail="not read yet")
-    busy = [lane for lane in readings.lanes if lane.depth]
-    stalled = [lane.name for lane in busy if lane.stalled]
-    return Check(
-        Status.DEGRADED if stalled else Status.OK,
-        detail=f"nobody works on {', '.join(stalled)}" if stalled else "",
-        more={"lanes": [{"name": lane.name, "depth": lane.depth, "oldest_age_s": lane.oldest_age_s} for lane in busy]},
+    stalled = [lane.name for lane in readings.lanes if lane.stalled]
+    refusing = [lane.name for lane in readings.lanes if lane.state is State.REFUSING]
+    faults = (
+        f"nobody works on {', '.join(stalled)}" if stalled else "",
+        f"at the hard limit, refusing: {', '.join(refusing)}" if refusing else "",
     )
+    return Check(
+        Status.DEGRADED if stalled or refusing else Status.OK,
+        detail="; ".join(fault for fault in faults if fault),
+        more={"lanes": [_describe(lane) for lane in readings.lanes if lane.depth or lane.state is not State.OPEN]},
+    )
+
+
+def _describe(lane: LaneReading) -> dict[str, Any]:
+    limits = saturation.limits_of(lane.name)
+    return {
+        "name": lane.name,
+        "depth": lane.depth,
+        "oldest_age_s": lane.oldest_age_s,
+        "soft": limits and limits.soft,
+        "hard": limits and limits.hard,
+        "state": lane.state.value,
+    }
 
 
 def _tell_change(before: Report | None, after: Report) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import threading
 from collections.abc import Callable, MutableMapping
@@ -39,6 +40,9 @@ QUIET: Final = {
 #: What a LogRecord has anyway, and two that frameworks hang on it: a whole request, a whole task.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "fields", "request", "data"}
 _OURS: Final = frozenset({"timestamp", "level", "logger", "event", "process", "exception", "stack"})
+#: What a terminal obeys, or takes for the end of a line; of a traceback, what it is laid out with is left.
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_LAID_OUT: Final = frozenset({"exception", "stack"})
 _UNCAUGHT = logging.getLogger("goutong.uncaught")
 
 
@@ -161,7 +165,15 @@ def _renderer(log_format: str) -> Callable[[Fields], str]:
         exception_formatter=structlog.dev.plain_traceback,
         pad_event_to=40,
     )
-    return lambda line: str(console(None, "", line))
+    return lambda line: str(console(None, "", {name: _printable(name, value) for name, value in line.items()}))
+
+
+def _printable(name: str, value: Any) -> Any:
+    """``value`` as it may be written to a terminal: nobody's path or header clears a screen or forges a line."""
+    if not isinstance(value, str):
+        return value
+    kept = "\n\t" if name in _LAID_OUT else ""
+    return _UNPRINTABLE.sub(lambda found: found[0] if found[0] in kept else repr(found[0])[1:-1], value)
 
 
 def render_json(line: Fields) -> str:

@@ -98,6 +98,12 @@ LEASES_EXPIRED: Final = Counter(
     ("lane",),
     registry=REGISTRY,
 )
+SHAVED: Final = Counter(
+    "goutong_lane_shaved_total",
+    "Requests refused because a lane was too deep: at its hard limit (refused), or on the way there (slowed)",
+    ("lane", "decision"),
+    registry=REGISTRY,
+)
 HTTP_REQUESTS: Final = Counter(
     "goutong_http_requests_total",
     "Requests answered",

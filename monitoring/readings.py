@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -16,9 +17,11 @@ from psycopg2.errors import QueryCanceled
 
 from channels.names import CHANNELS
 from monitoring.lookout import Lookout, NoAnswerError, Question, with_database
+from notify import saturation
 from notify.models import DeadLetter, LanePulse
 from notify.models.dead_letter import DeadLetterState
 from notify.queries import LaneDepth, lane_depths
+from notify.shaving import Load, State
 
 Part = TypeVar("Part")
 
@@ -30,16 +33,19 @@ TIMEOUT_S: Final = 2.5
 MAX_DEAD_LETTERS: Final = 100_000
 #: A lane that holds due work this long while nobody touches it has lost its workers and its lifeboat. Seconds.
 STALLED_AFTER_S: Final = 30.0
+NO_LOADS: Final[Mapping[str, Load]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class LaneReading:
-    """A lane: how many deliveries are due, since when the first is, and whether nobody is working on it."""
+    """A lane: how many deliveries are due, since when the first is, whether nobody is working on it, and whether it
+    takes more."""
 
     name: str
     depth: int
     oldest_age_s: float
     stalled: bool
+    state: State = State.OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +108,20 @@ class Reader:
 reader = Reader()
 
 
-def judge(depths: list[LaneDepth], *, pulses: Mapping[str, datetime], now: datetime) -> tuple[LaneReading, ...]:
-    """Which lanes stand still: due work for a while, and no pulse for as long."""
+def judge(
+    depths: list[LaneDepth], *, pulses: Mapping[str, datetime], now: datetime, loads: Mapping[str, Load] = NO_LOADS
+) -> tuple[LaneReading, ...]:
+    """Which lanes stand still: due work for a while, and no pulse for as long. A lane deeper than was counted here is
+    as deep as it was measured (``loads``)."""
     return tuple(
         LaneReading(
             name=lane.name,
-            depth=lane.depth,
+            depth=max(lane.depth, loads[lane.name].depth) if lane.capped and lane.name in loads else lane.depth,
             oldest_age_s=lane.oldest_age_s,
             stalled=lane.depth > 0
             and lane.oldest_age_s > STALLED_AFTER_S
             and (lane.name not in pulses or (now - pulses[lane.name]).total_seconds() > STALLED_AFTER_S),
+            state=loads[lane.name].state if lane.name in loads else State.OPEN,
         )
         for lane in depths
     )
@@ -134,7 +144,7 @@ def _unless_slow(read: Callable[[], Part]) -> Part | None:
 def _lanes() -> tuple[LaneReading, ...]:
     now = datetime.now(UTC)
     pulses = dict(LanePulse.objects.values_list("lane", "seen_at"))
-    return judge(lane_depths(now=now), pulses=pulses, now=now)
+    return judge(lane_depths(now=now), pulses=pulses, now=now, loads=saturation.loads())
 
 
 def _dead_letters() -> dict[str, int]:

@@ -30,6 +30,7 @@ def connect() -> None:
     signals.accepted.connect(count_accepted, dispatch_uid="monitoring.accepted")
     signals.recorded.connect(count_recorded, dispatch_uid="monitoring.recorded")
     signals.leases_expired.connect(count_expired_leases, dispatch_uid="monitoring.leases_expired")
+    signals.shaved.connect(count_shaved, dispatch_uid="monitoring.shaved")
 
 
 def never_raises(receiver: Callable[..., None]) -> Callable[..., None]:
@@ -88,6 +89,14 @@ def count_expired_leases(*, lane: str, count: int, **_signal: Any) -> None:
     from monitoring import metrics
 
     metrics.LEASES_EXPIRED.labels(lane).inc(count)
+
+
+@never_raises
+def count_shaved(*, lane: str, decision: str, **_signal: Any) -> None:
+    """Counts a request that was refused because of a lane's depth."""
+    from monitoring import metrics
+
+    metrics.SHAVED.labels(lane, decision).inc()
 
 
 @never_raises

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
@@ -15,10 +16,13 @@ from channels.errors import MessageRejected
 from channels.names import split_lane
 from channels.types import OutboundMessage
 from notify import signing_secrets, templating
+from notify.databases import DATABASE_AWAY
 from notify.errors import TemplateError
 from notify.facts import Facts
 from notify.models import Batch, DeliveryKind, Notification
 from notify.rows import Claimed
+
+logger = logging.getLogger(__name__)
 
 _BATCHES_KEPT: Final = 256
 
@@ -74,6 +78,19 @@ def facts_of(claimed: Sequence[Claimed]) -> dict[UUID, Facts]:
 
 
 _FIELDS: Final = tuple("application" if name == "application__name" else name for name in _COLUMNS)
+
+
+def reader(claimed: Sequence[Claimed]) -> Callable[[Claimed], Facts | None]:
+    """How to get at the facts of each of ``claimed``: read together, or one by one when that fails, so that a row which
+    can't be read is nobody's trouble but its own."""
+    try:
+        known = facts_of(claimed)
+    except DATABASE_AWAY:
+        raise
+    except Exception:
+        logger.exception("what is claimed can't be read together")
+        return lambda one: facts_of([one]).get(one.notification_id)
+    return lambda one: known.get(one.notification_id)
 
 
 def _with_batch(facts: Facts) -> Facts | None:

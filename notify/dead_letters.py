@@ -19,6 +19,7 @@ from django.db.models import QuerySet
 from channels.names import split_lane
 from notify import lanes
 from notify.ids import new_id
+from notify.kinds import of_kind
 from notify.loading import insert
 from notify.models import Application, DeadLetter
 from notify.models.dead_letter import DeadLetterState
@@ -63,15 +64,17 @@ def replay(
     actor: str,
     now: datetime,
     application: Application | None = None,
+    is_test: bool | None = None,
     ids: Sequence[UUID] | None = None,
     where: DeadLetterFilter | None = None,
     at_most: int | None = None,
 ) -> Resolution:
     """Brings dead letters back to their lanes: those of ``ids``, or all open ones that match ``where`` (the oldest
-    ``at_most`` of them), of ``application`` or, without one, of all. Each thousand is a transaction of its own, unless
-    the caller has one open."""
-    wanted = _wanted(application=application, ids=ids, where=where, now=now, at_most=at_most)
-    return _resolve(DeadLetterState.REPLAYED, wanted, actor=actor, now=now, application=application)
+    ``at_most`` of them), of ``application`` or, without one, of all; with ``is_test`` only what test keys sent, or only
+    what they did not. Each thousand is a transaction of its own, unless the caller has one open."""
+    among = _among(application, is_test)
+    wanted = _wanted(among, ids=ids, where=where, now=now, at_most=at_most)
+    return _resolve(DeadLetterState.REPLAYED, wanted, actor=actor, now=now, among=among)
 
 
 def discard(
@@ -79,29 +82,37 @@ def discard(
     actor: str,
     now: datetime,
     application: Application | None = None,
+    is_test: bool | None = None,
     ids: Sequence[UUID] | None = None,
     where: DeadLetterFilter | None = None,
     at_most: int | None = None,
 ) -> Resolution:
     """Closes dead letters for good; their deliveries stay dead. Arguments as for ``replay``."""
-    wanted = _wanted(application=application, ids=ids, where=where, now=now, at_most=at_most)
-    return _resolve(DeadLetterState.DISCARDED, wanted, actor=actor, now=now, application=application)
+    among = _among(application, is_test)
+    wanted = _wanted(among, ids=ids, where=where, now=now, at_most=at_most)
+    return _resolve(DeadLetterState.DISCARDED, wanted, actor=actor, now=now, among=among)
+
+
+def _among(application: Application | None, is_test: bool | None) -> QuerySet[DeadLetter]:
+    """All that whoever asks may act on."""
+    rows = DeadLetter.objects.all() if application is None else DeadLetter.objects.filter(application=application)
+    return rows if is_test is None else of_kind(rows, is_test=is_test)
 
 
 def _resolve(
-    state: DeadLetterState, wanted: Sequence[UUID], *, actor: str, now: datetime, application: Application | None
+    state: DeadLetterState, wanted: Sequence[UUID], *, actor: str, now: datetime, among: QuerySet[DeadLetter]
 ) -> Resolution:
     resolution = Resolution()
     for start in range(0, len(wanted), _PORTION):
         portion = wanted[start : start + _PORTION]
         with transaction.atomic():
-            _resolve_portion(state, portion, actor, now, application, resolution)
+            _resolve_portion(state, portion, actor, now, among, resolution)
     return resolution
 
 
 def _wanted(
+    among: QuerySet[DeadLetter],
     *,
-    application: Application | None,
     ids: Sequence[UUID] | None,
     where: DeadLetterFilter | None,
     now: datetime,
@@ -109,13 +120,12 @@ def _wanted(
 ) -> list[UUID]:
     if ids is not None:
         return list(dict.fromkeys(ids))
-    return list(_matching(application, where or DeadLetterFilter(), now)[:at_most])
+    return list(_matching(among, where or DeadLetterFilter(), now)[:at_most])
 
 
-def _matching(application: Application | None, where: DeadLetterFilter, now: datetime) -> QuerySet[DeadLetter, UUID]:
-    rows = DeadLetter.objects.filter(state=DeadLetterState.OPEN, created_at__lte=now)
+def _matching(among: QuerySet[DeadLetter], where: DeadLetterFilter, now: datetime) -> QuerySet[DeadLetter, UUID]:
+    rows = among.filter(state=DeadLetterState.OPEN, created_at__lte=now)
     criteria = {
-        "application": application,
         "channel": where.channel,
         "reason": where.reason,
         "provider": where.provider,
@@ -131,17 +141,15 @@ def _resolve_portion(
     portion: Sequence[UUID],
     actor: str,
     now: datetime,
-    application: Application | None,
+    among: QuerySet[DeadLetter],
     resolution: Resolution,
 ) -> None:
-    rows = DeadLetter.objects.select_for_update().filter(id__in=portion)
-    if application is not None:
-        rows = rows.filter(application=application)
-    found = {row.id: row for row in rows.order_by("id")}
+    found = {row.id: row for row in among.select_for_update().filter(id__in=portion).order_by("id")}
     opened = [row for row in found.values() if row.state == DeadLetterState.OPEN]
     resolution.matched += len(found)
     resolution.skipped += [Skipped(identifier, "unknown") for identifier in portion if identifier not in found]
-    resolution.skipped += [Skipped(row.id, f"already_{row.state}") for row in found.values() if row not in opened]
+    closed = [row for row in found.values() if row.state != DeadLetterState.OPEN]
+    resolution.skipped += [Skipped(row.id, f"already_{row.state}") for row in closed]
     if state == DeadLetterState.REPLAYED:
         alive = _bring_back(opened, now)
         resolution.skipped += [Skipped(row.id, "alive") for row in opened if row.delivery_id not in alive]

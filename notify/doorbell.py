@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from typing import Any, Final
 
 import redis
@@ -127,12 +127,14 @@ class Doorbell:
 
 class _Holder:
     bell: Doorbell | None = None
+    lock = Lock()
 
 
 def _bell() -> Doorbell:
-    if _Holder.bell is None:
-        _Holder.bell = Doorbell()
-    return _Holder.bell
+    with _Holder.lock:
+        if _Holder.bell is None:
+            _Holder.bell = Doorbell()
+        return _Holder.bell
 
 
 def ring(lanes: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -63,6 +64,12 @@ class Forbidden(NotifyError):
     status = HTTPStatus.FORBIDDEN
 
 
+class SentByTestKey(Forbidden):
+    """A test key sent this: only a test key may act on it."""
+
+    code = "test_data"
+
+
 class NotFound(NotifyError):
     """There is no such thing among what this key may see."""
 
@@ -103,6 +110,23 @@ class QuotaExceeded(NotifyError):
 
     code = "quota_exceeded"
     status = HTTPStatus.TOO_MANY_REQUESTS
+
+
+class LaneSaturated(NotifyError):
+    """A lane that the request goes to is too deep to take it now."""
+
+    code = "lane_saturated"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, *, lane: str, depth: int, limit: int, kind: str, retry_after: float) -> None:
+        super().__init__(
+            f"{depth} messages wait in the lane {lane}; its {kind} limit is {limit}. Nothing was stored.",
+            retry_after=retry_after,
+        )
+        self.headers = {
+            "RateLimit-Policy": f'"{lane}";q={limit}',
+            "RateLimit": f'"{lane}";r=0;t={math.ceil(retry_after)}',
+        }
 
 
 class TemplateError(NotifyError):

@@ -16,8 +16,9 @@ def new_id() -> UUID:
 
 
 def floor_id(at: datetime) -> UUID:
-    """The smallest UUIDv7 of the millisecond of ``at``: ids made before ``at`` are smaller, later ones are not."""
-    return UUID(int=(int(at.timestamp() * 1000) << 80) | _VERSION_AND_VARIANT)
+    """The smallest UUIDv7 of the millisecond of ``at``: ids made before ``at`` are smaller, later ones are not. Before
+    1970 there were none."""
+    return UUID(int=(max(0, int(at.timestamp() * 1000)) << 80) | _VERSION_AND_VARIANT)
 
 
 def id_time(identifier: UUID) -> datetime:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
 
-from notify import doorbell, partitions
+from notify import doorbell, leases, partitions, pulses
 from notify.ids import new_id
-from notify.loading import insert
+from notify.loading import insert, insert_all
+from notify.models.delivery import DeliveryStatus
 from notify.models.event import EventType
 from notify.rows import (
     AttemptRow,
@@ -35,6 +36,14 @@ from notify.sql import statement
 logger = logging.getLogger(__name__)
 
 ring = doorbell.ring
+renew, release, release_lease = leases.renew, leases.release, leases.release_lease
+due_lanes, feel_pulse, moved_within = pulses.due_lanes, pulses.feel_pulse, pulses.moved_within
+
+_CANCEL_TURNS: Final = 3
+#: A worker whose clock is wrong sends what is scheduled no more than this too early. Clocks that NTP keeps are apart by
+#: milliseconds, and what was just accepted must not wait for them.
+_CLOCK_AHEAD_S: Final = 2.0
+_BEING_SENT: Final = "it is being sent, and will not be tried again"
 
 _CLAIMED: Final = ", ".join(f"d.{field.name}" for field in fields(Claimed))
 
@@ -44,16 +53,19 @@ _CLAIMED: Final = ", ".join(f"d.{field.name}" for field in fields(Claimed))
 
 def enter(*, notifications: Sequence[NotificationRow], deliveries: Sequence[DeliveryRow]) -> None:
     """Stores notifications with their first deliveries, all or none. The caller rings after the commit."""
-    with transaction.atomic():
-        insert("notify_notification", NotificationRow._fields, notifications)
-        insert("notify_delivery", DeliveryRow._fields, deliveries)
+    with transaction.atomic(savepoint=False):
+        insert_all(
+            ("notify_notification", NotificationRow._fields, notifications),
+            ("notify_delivery", DeliveryRow._fields, deliveries),
+        )
 
 
 # --- claim -----------------------------------------------------------------------------------------------------------
 
 
-def claim(*, lane: str, limit: int, lease: UUID, now: datetime) -> list[Claimed]:
-    """Takes up to about ``limit`` due deliveries of ``lane`` under ``lease``, a share from each waiting application."""
+def claim(*, lane: str, limit: int, lease: UUID, now: datetime, ahead_s: float = _CLOCK_AHEAD_S) -> list[Claimed]:
+    """Takes up to about ``limit`` due deliveries of ``lane`` under ``lease``, a share from each waiting application.
+    ``now`` counts for no more than ``ahead_s`` seconds ahead of the database's clock."""
     view = partitions.live_window(now=now)
     shares = settings.LANES["SHARES"]
     return _claimed(
@@ -62,8 +74,9 @@ def claim(*, lane: str, limit: int, lease: UUID, now: datetime) -> list[Claimed]
             "lane": lane,
             "limit": limit,
             "lease": lease,
-            "lease_until": now + timedelta(seconds=settings.LANES["LEASE_S"]),
+            "lease_s": settings.LANES["LEASE_S"],
             "now": now,
+            "ahead_s": ahead_s,
             "floor": view.floor,
             "ceiling": view.ceiling,
             "vip_share": shares["vip"],
@@ -78,34 +91,6 @@ def _claimed(name: str, parameters: dict[str, Any]) -> list[Claimed]:
         return [Claimed(*row) for row in cursor.fetchall()]
 
 
-def renew(*, ids: Sequence[UUID], lease: UUID, now: datetime) -> int:
-    """Keeps the lease on ``ids`` for another term; returns how many are still held."""
-    if not ids:
-        return 0
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE notify_delivery SET lease_until = %s"
-            " WHERE id = ANY (%s) AND id >= %s AND id <= %s AND status = 'sending' AND lease = %s",
-            [now + timedelta(seconds=settings.LANES["LEASE_S"]), list(ids), min(ids), max(ids), lease],
-        )
-        return int(cursor.rowcount)
-
-
-def release(*, ids: Sequence[UUID], lease: UUID, now: datetime) -> int:
-    """Gives back deliveries that were claimed and not handed over: they are due again at once, nothing counted."""
-    if not ids:
-        return 0
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE notify_delivery SET lease = NULL, lease_until = NULL,"
-            " status = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END,"
-            " finished_at = CASE WHEN cancel_requested THEN %s END"
-            " WHERE id = ANY (%s) AND id >= %s AND id <= %s AND status = 'sending' AND lease = %s",
-            [now, list(ids), min(ids), max(ids), lease],
-        )
-        return int(cursor.rowcount)
-
-
 # --- record ----------------------------------------------------------------------------------------------------------
 
 
@@ -115,25 +100,47 @@ def record(*, outcomes: Sequence[Outcome], lease: UUID, now: datetime) -> set[UU
     and only their attempts are kept, since those did happen."""
     if not outcomes:
         return set()
+    outcomes = sorted(outcomes, key=lambda outcome: outcome.id)  # rows are locked in the order that cancelling has too
     with transaction.atomic():
         written = _write_statuses(outcomes, lease, now)
         mine = [_heeding(outcome, cancelled=written[outcome.id]) for outcome in outcomes if outcome.id in written]
-        insert("notify_attempt", AttemptRow._fields, [row for outcome in outcomes for row in outcome.attempts])
-        insert("notify_event", EventRow._fields, [row for outcome in mine for row in outcome.events])
-        insert("notify_deadletter", DeadLetterRow._fields, [o.dead_letter for o in mine if o.dead_letter])
+        before = _recorded_before([outcome for outcome in outcomes if outcome.id not in written])
+        attempts = [row for outcome in outcomes if outcome.id not in before for row in outcome.attempts]
         born = [row for outcome in mine for row in (outcome.next_step, outcome.callback) if row is not None]
-        insert("notify_delivery", DeliveryRow._fields, born)
-    if len(written) < len(outcomes):
-        logger.warning("lease lost before recording", extra={"count": len(outcomes) - len(written)})
+        insert_all(
+            ("notify_attempt", AttemptRow._fields, attempts),
+            ("notify_event", EventRow._fields, [row for outcome in mine for row in outcome.events]),
+            ("notify_deadletter", DeadLetterRow._fields, [o.dead_letter for o in mine if o.dead_letter]),
+            ("notify_delivery", DeliveryRow._fields, born),
+        )
+    lost = len(outcomes) - len(written) - len(before)
+    if lost:
+        logger.warning("lease lost before recording", extra={"count": lost})
     if born:
         lanes = sorted({row.lane for row in born})
         transaction.on_commit(lambda: ring(lanes))
-    return set(written)
+    return {*written, *before}
+
+
+def _recorded_before(outcomes: Sequence[Outcome]) -> set[UUID]:
+    """Those of ``outcomes`` that are recorded already: the commit went through, and its answer was lost on the way."""
+    attempts = {row.id: outcome.id for outcome in outcomes for row in outcome.attempts}
+    if not attempts:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM notify_attempt WHERE id = ANY (%s) AND id >= %s AND id <= %s",
+            [list(attempts), min(attempts), max(attempts)],
+        )
+        return {attempts[identifier] for (identifier,) in cursor.fetchall()}
 
 
 def _heeding(outcome: Outcome, *, cancelled: bool) -> Outcome:
-    """``outcome``; where it was cancelled meanwhile, without another channel that takes over."""
-    return replace(outcome, next_step=None) if cancelled else outcome
+    """``outcome``; where it was cancelled meanwhile, without another channel that takes over, nor word of one."""
+    if not cancelled or outcome.next_step is None:
+        return outcome
+    events = tuple(event for event in outcome.events if event.type != EventType.SWITCHED)
+    return replace(outcome, next_step=None, events=events)
 
 
 def _write_statuses(outcomes: Sequence[Outcome], lease: UUID, now: datetime) -> dict[UUID, bool]:
@@ -165,16 +172,14 @@ def _write_statuses(outcomes: Sequence[Outcome], lease: UUID, now: datetime) -> 
 
 
 def take_expired_leases(*, lease: UUID, limit: int, now: datetime, grace_s: float) -> list[Claimed]:
-    """Claims deliveries whose lease ran out, to decide what is to become of them. None while the database server has
-    been up for less than ``grace_s`` seconds: workers need that long to renew theirs after a restart."""
+    """Claims deliveries whose lease ran out, by the database's clock, to decide what is to become of them. None while
+    the server has been up for less than ``grace_s`` seconds: workers need that long to renew theirs after a restart."""
     view = partitions.live_window(now=now)
-    lease_s = settings.LANES["LEASE_S"]
     return _claimed(
         "expired_leases",
         {
             "lease": lease,
-            "lease_until": now + timedelta(seconds=lease_s),
-            "now": now,
+            "lease_s": settings.LANES["LEASE_S"],
             "limit": limit,
             "floor": view.floor,
             "ceiling": view.ceiling,
@@ -183,55 +188,48 @@ def take_expired_leases(*, lease: UUID, limit: int, now: datetime, grace_s: floa
     )
 
 
-def take_overdue(*, lane: str, lease: UUID, limit: int, now: datetime) -> list[Claimed]:
-    """Claims deliveries of ``lane`` whose deadline, or step's deadline, passed while they waited."""
+class Place(NamedTuple):
+    """How far one has looked through a lane."""
+
+    application_id: int = 0
+    due_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+_START: Final = Place()
+
+
+def take_overdue(
+    *, lane: str, lease: UUID, limit: int, now: datetime, place: Place = _START, read: int = 20_000
+) -> tuple[list[Claimed], Place | None]:
+    """Claims deliveries of ``lane`` whose deadline, or step's deadline, passed while they waited. Looks at no more than
+    ``read`` rows, from ``place`` on; returns also where to go on, or None at the end of the lane."""
     view = partitions.live_window(now=now)
+    parameters: dict[str, Any] = {
+        **place._asdict(),
+        "lane": lane,
+        "now": now,
+        "limit": limit,
+        "read": read,
+        "floor": view.floor,
+        "ceiling": view.ceiling,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(statement("overdue"), parameters)
+        ids, seen, *last = cursor.fetchone()
+    if len(ids) >= limit:
+        following: Place | None = place
+    elif seen < read:
+        following = None
+    elif Place(*last) == place:  # a batch is due at one moment, and at an end at one moment too: go past it
+        following = place._replace(due_at=place.due_at + timedelta(microseconds=1))
+    else:
+        following = Place(*last)
+    if not ids:
+        return [], following
+    ends = {"first": min(ids), "last": max(ids)}
     return _claimed(
-        "overdue",
-        {
-            "lane": lane,
-            "lease": lease,
-            "lease_until": now + timedelta(seconds=settings.LANES["LEASE_S"]),
-            "now": now,
-            "limit": limit,
-            "floor": view.floor,
-            "ceiling": view.ceiling,
-        },
-    )
-
-
-class DueLane(NamedTuple):
-    """A lane with work that is due, since when, and when it was last seen moving."""
-
-    lane: str
-    due_at: datetime
-    seen_at: datetime | None
-
-
-def due_lanes(*, now: datetime) -> list[DueLane]:
-    """The lanes with due work, the one that waits longest first."""
-    view = partitions.live_window(now=now)
-    with connection.cursor() as cursor:
-        cursor.execute(statement("due_lanes"), {"now": now, "floor": view.floor, "ceiling": view.ceiling})
-        return [DueLane(*row) for row in cursor.fetchall()]
-
-
-def feel_pulse(*, lane: str, worker: str, now: datetime) -> None:
-    """Notes that ``lane`` is moving."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO notify_lanepulse (lane, seen_at, worker) VALUES (%s, %s, %s)"
-            " ON CONFLICT (lane) DO UPDATE SET seen_at = excluded.seen_at, worker = excluded.worker"
-            " WHERE notify_lanepulse.seen_at < excluded.seen_at",
-            [lane, now, worker[:64]],
-        )
-
-
-def moved_since(*, lane: str, at: datetime) -> bool:
-    """Whether ``lane`` was seen moving after ``at``."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT 1 FROM notify_lanepulse WHERE lane = %s AND seen_at > %s)", [lane, at])
-        return bool(cursor.fetchone()[0])
+        "take", {"ids": ids, "lease": lease, "lease_s": settings.LANES["LEASE_S"], "now": now, **ends}
+    ), following
 
 
 # --- people ----------------------------------------------------------------------------------------------------------
@@ -249,21 +247,28 @@ def cancel(*, now: datetime, actor: str, notification_ids: Sequence[UUID] = (), 
         "batch_id": batch_id,
         "first": first,
     }
-    with transaction.atomic():
-        with connection.cursor() as cursor:
+    found: list[tuple[UUID, UUID, str, str]] = []
+    with transaction.atomic(), connection.cursor() as cursor:
+        for turn in range(_CANCEL_TURNS):
             cursor.execute(statement("cancel"), parameters)
-            cancelled = cursor.fetchall()
-            cursor.execute(statement("cancel_sending"), parameters)
-            asked = cursor.fetchall()
+            rows = cursor.fetchall()
+            found += rows
+            if turn and not rows:  # the first may have waited for one whose end has born the next step meanwhile
+                break
         events = [
             EventRow(
-                new_id(), notification_id, delivery_id, EventType.CANCELLED, channel=channel, actor=actor, reason=reason
+                new_id(),
+                notification_id,
+                delivery_id,
+                EventType.CANCELLED,
+                channel=channel,
+                actor=actor,
+                reason=_BEING_SENT if status == DeliveryStatus.SENDING else "",
             )
-            for rows, reason in ((cancelled, ""), (asked, "it is being sent, and will not be tried again"))
-            for delivery_id, notification_id, channel in rows
+            for delivery_id, notification_id, channel, status in found
         ]
         insert("notify_event", EventRow._fields, events)
-    return len(cancelled) + len(asked)
+    return len(found)
 
 
 def requeue(*, ids: Sequence[UUID], from_statuses: Sequence[str], deadline: datetime, now: datetime) -> set[UUID]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import Lock, Thread
 from typing import Final
 
 from django.conf import settings
@@ -19,9 +19,9 @@ from django.db import connection
 from django.utils import timezone
 
 from channels.names import LANES
-from notify import dispatch, housekeeping, lanes, sweep, workers
+from notify import dispatch, grace, housekeeping, lanes, sweep, workers
 from notify.databases import DATABASE_AWAY
-from notify.lanes import DueLane
+from notify.pulses import DueLane
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Lifeboat:
     def watch(self, *, now: datetime) -> list[str]:
         """One look-out; returns the lanes it took."""
         due = sweep.sweep(worker=workers.name(), now=now)
-        lanes.feel_pulse(lane=PULSE, worker=workers.name(), now=now)
+        lanes.feel_pulse(lane=PULSE, worker=workers.name())
         taken = [lane for lane in stranded(due, now=now, after_s=settings.LANES["LIFEBOAT_AFTER_S"]) if self._man(lane)]
         if taken:
             logger.warning("lanes stranded, draining them here", extra={"lanes": taken})
@@ -75,6 +75,7 @@ class Lifeboat:
             count = self._stay(lane)
             logger.warning("lane left to its workers", extra={"lane": lane, "count": count})
         except DATABASE_AWAY as error:
+            grace.note_absence(error)
             logger.warning("lifeboat: database away: %s", type(error).__name__)
         except Exception:
             logger.exception("lifeboat: drain failed", extra={"lane": lane})
@@ -85,7 +86,8 @@ class Lifeboat:
 
     def _stay(self, lane: str) -> int:
         """Drains ``lane`` until its own workers move it again, or until it has been empty for a while."""
-        taken_at, worked_at, count = timezone.now(), time.monotonic(), 0
+        taken_at = worked_at = time.monotonic()
+        count = 0
         while not workers.stopping() and time.monotonic() - worked_at < self._idle_s:
             handled = dispatch.drain(
                 lane=lane, worker=workers.name(), stopping=workers.stopping, limit_s=_TURN_S, feel_pulse=False
@@ -93,23 +95,56 @@ class Lifeboat:
             count += handled
             if handled:
                 worked_at = time.monotonic()
-            if lanes.moved_since(lane=lane, at=taken_at) or workers.wait(_LOOK_S):
+            if lanes.moved_within(lane=lane, seconds=time.monotonic() - taken_at) or workers.wait(_LOOK_S):
                 break
         return count
 
 
+class Housekeeper:
+    """Keeps house now and then, in a thread of its own: it may have to wait, and the watch must go on."""
+
+    def __init__(self) -> None:
+        self._last_at = float("-inf")
+        self._thread: Thread | None = None
+
+    def look(self) -> bool:
+        """Begins when it is time to; says whether it did. What fails is tried again when it is time the next time."""
+        busy = self._thread is not None and self._thread.is_alive()
+        if busy or time.monotonic() - self._last_at < _HOUSE_S:
+            return False
+        self._last_at = time.monotonic()
+        self._thread = Thread(target=self._keep_house, name="housekeeper", daemon=True)
+        self._thread.start()
+        return True
+
+    def finish(self) -> None:
+        """Waits for what it is at."""
+        if self._thread is not None:
+            self._thread.join()
+
+    @staticmethod
+    def _keep_house() -> None:
+        try:
+            housekeeping.keep_house(now=timezone.now())
+        except DATABASE_AWAY as error:
+            grace.note_absence(error)
+            logger.warning("housekeeping: database away: %s", type(error).__name__)
+        except Exception:
+            logger.exception("housekeeping failed")
+        finally:
+            connection.close()
+
+
 def run() -> None:
     """Watches until this process is asked to stop."""
-    boat = Lifeboat()
-    kept_house_at = float("-inf")
+    boat, keeper = Lifeboat(), Housekeeper()
     logger.info("lifeboat on watch")
     while not workers.wait(_WATCH_S):
         try:
+            keeper.look()
             boat.watch(now=timezone.now())
-            if time.monotonic() - kept_house_at > _HOUSE_S:
-                housekeeping.keep_house(now=timezone.now())
-                kept_house_at = time.monotonic()
         except DATABASE_AWAY as error:
+            grace.note_absence(error)
             logger.warning("lifeboat: database away: %s", type(error).__name__)
             connection.close()
         except Exception:

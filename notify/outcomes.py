@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from channels.errors import OutcomeUnknown, ProviderError
+from channels.errors import InternalFault, OutcomeUnknown, ProviderError, TooLate
 from channels.names import ADDRESS_FIELDS, lane_name
 from channels.types import ProviderTry, SendReceipt, SendResult
 from notify import callbacks, retry
@@ -42,13 +42,21 @@ def settle(
     *, claimed: Claimed, facts: Facts, result: SendResult, claimed_at: datetime, now: datetime, rules: Rules
 ) -> Outcome:
     """What to write after an attempt."""
+    if isinstance(result.error, TooLate) and not result.tries:
+        late = overdue(claimed=claimed, facts=facts, now=now, rules=rules)
+        if late is not None:
+            return late
     if result.receipt is not None:
         outcome = _sent(claimed, facts, result, result.receipt, now)
     else:
-        outcome = fail(claimed=claimed, facts=facts, error=result.error or OutcomeUnknown(), now=now, rules=rules)
-        outcome = replace(outcome, provider=result.provider)
-        if outcome.dead_letter is not None:
-            outcome = replace(outcome, dead_letter=outcome.dead_letter._replace(provider=result.provider))
+        outcome = fail(
+            claimed=claimed,
+            facts=facts,
+            error=result.error or OutcomeUnknown(),
+            now=now,
+            rules=rules,
+            provider=result.provider,
+        )
     retry_at = outcome.due_at if outcome.status == DeliveryStatus.QUEUED else None
     tries = result.tries
     if not tries and result.error is not None and claimed.waits % _WAITS_TOLD == 0:
@@ -78,8 +86,11 @@ def _sent(claimed: Claimed, facts: Facts, result: SendResult, receipt: SendRecei
     return _tell(claimed, facts, outcome, now)
 
 
-def fail(*, claimed: Claimed, facts: Facts, error: ProviderError, now: datetime, rules: Rules) -> Outcome:
-    """What to write when no provider took the message, or nobody knows whether one did."""
+def fail(
+    *, claimed: Claimed, facts: Facts, error: ProviderError, now: datetime, rules: Rules, provider: str = ""
+) -> Outcome:
+    """What to write when no provider took the message, or nobody knows whether one did. ``provider``: who was asked
+    last."""
     budget = rules.policy.max_attempts * (claimed.replays + 1)
     has_next = _next_channel(claimed, facts) is not None
     step_over = claimed.step_deadline if has_next and claimed.step_deadline is not None else claimed.deadline
@@ -98,6 +109,7 @@ def fail(*, claimed: Claimed, facts: Facts, error: ProviderError, now: datetime,
         status=DeliveryStatus.QUEUED,
         used=used,
         waited=1 - used,
+        provider=provider,
         error_code=decision.code[:64],
         error_detail=_clean(decision.reason),
     )
@@ -107,6 +119,25 @@ def fail(*, claimed: Claimed, facts: Facts, error: ProviderError, now: datetime,
         held = replace(base, status=DeliveryStatus.HELD, finished_at=now)
         return _tell(claimed, facts, replace(held, events=(_event(claimed, EventType.HELD, decision.reason),)), now)
     return end(claimed=claimed, facts=facts, base=base, decision=decision, now=now, rules=rules)
+
+
+def undecidable(*, claimed: Claimed, error: Exception, now: datetime, result: SendResult | None = None) -> Outcome:
+    """What to write when a defect of ours keeps us from deciding: a message that was sent is sent, any other is held
+    for a person. It must not take its neighbours along, nor be tried for ever."""
+    detail = _clean(f"its outcome can't be decided ({type(error).__name__})")
+    base = Outcome(id=claimed.id, status=DeliveryStatus.HELD, error_code=InternalFault.code, error_detail=detail)
+    events: tuple[EventRow, ...] = (_event(claimed, EventType.HELD, detail),)
+    if result is not None and result.receipt is not None:
+        base = replace(base, status=DeliveryStatus.SENT, used=1, provider=result.provider, sent_at=now)
+        events = ()
+    return replace(base, finished_at=now, events=events)
+
+
+def bare(outcome: Outcome) -> Outcome:
+    """``outcome`` without anything that the database may have refused: its status is what must not be lost."""
+    return replace(
+        outcome, provider_message_id="", error_detail="", callback=None, attempts=(), events=(), dead_letter=None
+    )
 
 
 def end(
@@ -235,7 +266,7 @@ def _dead_letter(claimed: Claimed, base: Outcome, decision: RetryDecision, now: 
         application_id=claimed.application_id,
         channel=claimed.channel,
         lane=claimed.lane,
-        provider=base.provider,
+        provider=base.provider or claimed.provider,
         reason=decision.code,
         detail=_clean(decision.reason),
         attempts=claimed.attempts + base.used,

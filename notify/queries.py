@@ -1,4 +1,4 @@
-"""What is read: how deep the lanes are, notifications and what became of them, batches and dead letters.
+"""What is read: how deep the lanes are, notifications and what became of them, and batches.
 
 Ids carry their time, so every query here says which times it is about, and PostgreSQL leaves the other days'
 partitions alone. No query's cost grows with how much an application has sent.
@@ -23,7 +23,6 @@ from notify.models import (
     Application,
     Attempt,
     Batch,
-    DeadLetter,
     Delivery,
     DeliveryKind,
     DeliveryStatus,
@@ -97,11 +96,12 @@ class NotificationFilter:
     ref: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    is_test: bool | None = None
 
     @property
     def searches(self) -> bool:
         """Whether no index leads to them, so that others must be looked at and passed over."""
-        return any((self.status, self.channel, self.template))
+        return any((self.status, self.channel, self.template, self.is_test is not None))
 
 
 def _shown() -> QuerySet[Notification]:
@@ -123,12 +123,12 @@ def _moved(identifier: UUID, by: timedelta) -> UUID:
     return UUID(int=min(max(milliseconds, 0), (1 << 48) - 1) << 80)
 
 
-def _since(identifier: UUID) -> UUID:
+def since_id(identifier: UUID) -> UUID:
     """The id from which on to look for what came with or after ``identifier``."""
     return _moved(identifier, -_CLOCK_MARGIN)
 
 
-def _created(after: datetime | None, before: datetime | None) -> Q:
+def created_between(after: datetime | None, before: datetime | None) -> Q:
     """``created_at`` in [after, before), with the range of ids that this leaves."""
     condition = Q()
     if after is not None:
@@ -138,9 +138,13 @@ def _created(after: datetime | None, before: datetime | None) -> Q:
     return condition
 
 
-def find_notification(*, application: Application, notification_id: str | UUID) -> Notification:
-    """The notification of ``application`` with this id. Raises NotFound, whether it is another's, unknown or no id."""
-    return _find(_shown().filter(application=application), notification_id, "notification")
+def find_notification(
+    *, application: Application, notification_id: str | UUID, is_test: bool | None = None
+) -> Notification:
+    """The notification of ``application`` with this id. Raises NotFound, whether it is another's, unknown or no id, or
+    not ``is_test``, where that is given."""
+    rows = _shown().filter(application=application)
+    return _find(rows if is_test is None else rows.filter(is_test=is_test), notification_id, "notification")
 
 
 def _find(rows: QuerySet[Row], identifier: str | UUID, noun: str) -> Row:
@@ -171,12 +175,12 @@ def list_notifications(
 
 
 def _candidates(application: Application, where: NotificationFilter, before: UUID | None) -> QuerySet[Notification]:
-    rows = _shown().filter(_created(where.created_after, where.created_before), application=application)
+    rows = _shown().filter(created_between(where.created_after, where.created_before), application=application)
     if before is not None:
         rows = rows.filter(id__lt=before)
     if where.batch_id is not None:
         rows = rows.filter(
-            batch_id=where.batch_id, id__gte=_since(where.batch_id), id__lt=_moved(where.batch_id, _BATCH_SPAN)
+            batch_id=where.batch_id, id__gte=since_id(where.batch_id), id__lt=_moved(where.batch_id, _BATCH_SPAN)
         )
     if where.ref is not None:
         rows = rows.filter(Q(ref=where.ref) & ~Q(ref=""))
@@ -184,6 +188,8 @@ def _candidates(application: Application, where: NotificationFilter, before: UUI
 
 
 def _search(rows: QuerySet[Notification], where: NotificationFilter) -> QuerySet[Notification]:
+    if where.is_test is not None:
+        rows = rows.filter(is_test=where.is_test)
     if where.template is not None:
         rows = rows.filter(template_version__template__key=where.template)
     if where.status is None and where.channel is None:
@@ -204,7 +210,7 @@ def deliveries_of(notifications: Sequence[Notification]) -> dict[UUID, list[Deli
     if not found:
         return found
     rows = Delivery.objects.filter(
-        notification_id__in=list(found), id__gte=_since(min(found)), kind=DeliveryKind.MESSAGE
+        notification_id__in=list(found), id__gte=since_id(min(found)), kind=DeliveryKind.MESSAGE
     ).defer("payload")
     for delivery in rows.order_by("step", "id"):
         found[delivery.notification_id].append(delivery)
@@ -222,7 +228,7 @@ class History:
 
 def history(notification: Notification) -> History:
     """What happened to ``notification``: three queries."""
-    about = Q(notification_id=notification.id, id__gte=_since(notification.id))
+    about = Q(notification_id=notification.id, id__gte=since_id(notification.id))
     return History(
         deliveries=list(Delivery.objects.filter(about).defer("payload").order_by("step", "id")),
         attempts=list(Attempt.objects.filter(about).order_by("id")),
@@ -238,61 +244,23 @@ def find_batch(*, application: Application, batch_id: str | UUID) -> Batch:
     return _find(Batch.objects.filter(application=application).defer("content", "params"), batch_id, "batch")
 
 
+def is_test_batch(batch: Batch) -> bool:
+    """Whether a test key sent it: what is true of one of its notifications is true of all."""
+    rows = Notification.objects.filter(
+        batch_id=batch.id, id__gte=since_id(batch.id), id__lt=_moved(batch.id, _BATCH_SPAN)
+    )
+    return any(rows.values_list("is_test", flat=True)[:1])
+
+
 def batch_counts(batch: Batch) -> dict[str, int]:
     """How many of the batch's deliveries are in each state, every state present. Reads the batch, at most."""
-    rows = Delivery.objects.filter(batch_id=batch.id, id__gte=_since(batch.id), kind=DeliveryKind.MESSAGE)
+    rows = Delivery.objects.filter(batch_id=batch.id, id__gte=since_id(batch.id), kind=DeliveryKind.MESSAGE)
     counted = dict(rows.values_list("status").annotate(number=Count("id")).order_by())
     return {str(status): counted.get(status, 0) for status in DeliveryStatus}
 
 
 def batch_rescued(batch: Batch) -> int:
     """How many of the batch's failed deliveries were followed by another channel's (route *first*): no failures yet."""
-    rows = Delivery.objects.filter(batch_id=batch.id, id__gte=_since(batch.id), kind=DeliveryKind.MESSAGE)
+    rows = Delivery.objects.filter(batch_id=batch.id, id__gte=since_id(batch.id), kind=DeliveryKind.MESSAGE)
     later = rows.filter(notification_id=OuterRef("notification_id"), step__gt=OuterRef("step"))
     return rows.filter(Exists(later), status=DeliveryStatus.FAILED).count()
-
-
-# --- dead letters -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetterQuery:
-    """Which dead letters are meant."""
-
-    state: str
-    channel: str | None = None
-    reason: str | None = None
-    provider: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-
-
-def list_dead_letters(
-    *, application: Application, where: DeadLetterQuery, before: UUID | None, limit: int
-) -> Page[DeadLetter]:
-    """A page of the dead letters of ``application``, newest first, with ids smaller than ``before``. One query."""
-    rows = DeadLetter.objects.filter(
-        _created(where.created_after, where.created_before), application=application, state=where.state
-    )
-    for name in ("channel", "reason", "provider"):
-        value = getattr(where, name)
-        if value is not None:
-            rows = rows.filter(**{name: value})
-    if before is not None:
-        rows = rows.filter(id__lt=before)
-    found = list(rows.order_by("-id")[: limit + 1])
-    return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
-
-
-def attempts_of(dead_letters: Sequence[DeadLetter]) -> dict[UUID, list[Attempt]]:
-    """The attempts of the delivery in each of ``dead_letters``, by the delivery's id, oldest first. One query."""
-    found: dict[UUID, list[Attempt]] = {letter.delivery_id: [] for letter in dead_letters}
-    if not found:
-        return found
-    notifications = {letter.notification_id for letter in dead_letters}
-    rows = Attempt.objects.filter(
-        notification_id__in=notifications, id__gte=_since(min(notifications)), delivery_id__in=list(found)
-    )
-    for attempt in rows.order_by("id"):
-        found[attempt.delivery_id].append(attempt)
-    return found

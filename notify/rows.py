@@ -140,6 +140,7 @@ class Claimed:
     waits: int
     replays: int
     created_at: datetime
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,8 @@ accepted = Signal()
 recorded = Signal()
 #: After commit: ``lane: str``, ``count: int``: leases that ran out (a worker died).
 leases_expired = Signal()
+#: ``lane: str``, ``decision: str``: a request was not taken (slowed or refused), because the lane was too deep.
+shaved = Signal()
 
 
 def send_accepted(*, application: str, lanes: Mapping[str, int]) -> None:

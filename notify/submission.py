@@ -16,10 +16,10 @@ from uuid import UUID
 
 from django.db import transaction
 
-from notify import lanes, quota, signals
+from notify import lanes, quota, saturation, signals
 from notify.errors import FieldError, InvalidRequest
 from notify.ids import new_id
-from notify.models import ApiKey, Batch
+from notify.models import ApiKey, Batch, DeliveryStatus
 from notify.orders import Order, Recipient
 from notify.preparation import Prepared, personalise, prepare
 from notify.quota import LimitState
@@ -51,15 +51,16 @@ class AcceptedBatch:
 
 
 def accept(*, key: ApiKey, order: Order, recipient: Recipient, request_id: str, now: datetime) -> Accepted:
-    """Accepts one notification. Raises InvalidRequest with the path of every fault, RateLimited or QuotaExceeded."""
+    """Accepts one notification. Raises InvalidRequest with the path of every fault, LaneSaturated, RateLimited or
+    QuotaExceeded."""
+    saturation.admit(order, now=now)
     prepared = prepare(key=key, order=order, now=now, request_id=request_id)
     found = personalise(prepared, recipient, batch_id=None)
     if isinstance(found, list):
         raise InvalidRequest("The request has faults; see errors.", errors=found)
     notification, deliveries = found
     limits = quota.charge(application=key.application, cost=1, now=now)
-    lanes.enter(notifications=[notification], deliveries=deliveries)
-    _announce(key, Counter(row.lane for row in deliveries))
+    _announce(key, _enter(prepared, [notification], deliveries))
     return Accepted(notification, deliveries, limits)
 
 
@@ -77,8 +78,10 @@ def accept_batch(
     found while reading stand in their place. ``label`` names a recipient by its index in the paths of faults.
 
     With ``on_invalid`` *reject* one fault refuses all of it (InvalidRequest); with *skip* faulty recipients are left
-    out and reported. Raises RateLimited or QuotaExceeded for the batch as a whole.
+    out and reported. Raises LaneSaturated, RateLimited or QuotaExceeded for the batch as a whole; the first before any
+    recipient is read.
     """
+    saturation.admit(order, now=now)
     prepared = prepare(key=key, order=order, now=now, request_id=request_id, in_batch=True)
     batch = AcceptedBatch(id=new_id())
     lane_counts: Counter[str] = Counter()
@@ -100,9 +103,8 @@ def accept_batch(
                 # Read on without storing, to name more than the first fault; nothing written so far will stand.
                 faults += _remaining_faults(prepared, entries, batch.id, label, room=_MAX_ERRORS - len(faults))
                 raise InvalidRequest("The batch has faults; see errors.", errors=faults[:_MAX_ERRORS])
-            lanes.enter(notifications=notifications, deliveries=deliveries)
+            lane_counts += _enter(prepared, notifications, deliveries)
             batch.accepted += len(notifications)
-            lane_counts.update(row.lane for row in deliveries)
         if not batch.accepted:
             raise InvalidRequest("No recipient is left to send to.", errors=faults[:_MAX_ERRORS])
         # Last, so that a batch which is refused for a fault costs nothing.
@@ -110,6 +112,17 @@ def accept_batch(
         _store_batch(batch, prepared, key, now)
         _announce(key, lane_counts)
     return batch
+
+
+def _enter(
+    prepared: Prepared, notifications: Sequence[NotificationRow], deliveries: Sequence[DeliveryRow]
+) -> Counter[str]:
+    """Stores them, and says how many went into each lane."""
+    lanes.enter(notifications=notifications, deliveries=deliveries)
+    counts = Counter(row.lane for row in deliveries)
+    if prepared.status is DeliveryStatus.QUEUED:
+        saturation.note(counts)
+    return counts
 
 
 def _labelled(faults: Iterable[FieldError], prefix: str) -> Iterator[FieldError]:

@@ -1,27 +1,33 @@
 """The sweep: what keeps the lanes honest when nothing else does.
 
-Every second: leases that ran out are decided upon, overdue deliveries of lanes that stand still are accounted for, and
-every lane with due work is rung. Any process may sweep, several at once: rows are taken with SKIP LOCKED.
+Every second: every lane with due work is rung, leases that ran out are decided upon, and overdue deliveries of lanes
+that stand still are accounted for. Any process may sweep, several at once: rows are taken with SKIP LOCKED. Each of
+these fails alone, and so does each delivery.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from itertools import groupby
+from functools import cache
 from typing import ClassVar, Final
 from uuid import UUID, uuid4
 
 from django.conf import settings
+from django.db import DatabaseError, Error, connection
 
 from channels.errors import OutcomeUnknown
-from notify import content, dispatch, lanes, outcomes, reports, signals
+from notify import content, dispatch, grace, lanes, outcomes, reports, saturation, signals
+from notify.databases import DATABASE_AWAY, is_absence
 from notify.facts import Facts
 from notify.ids import new_id
-from notify.lanes import DueLane
+from notify.lanes import Place
 from notify.models.event import EventType
 from notify.outcomes import Rules
+from notify.pulses import DueLane
 from notify.reports import Recorded
 from notify.rows import AttemptRow, Claimed, EventRow, Outcome
 
@@ -37,26 +43,58 @@ Decide = Callable[[Claimed, Facts, Rules], Outcome | None]
 
 
 def sweep(*, worker: str, now: datetime) -> list[DueLane]:
-    """One sweep; returns the lanes that have due work, which were rung."""
-    settle_expired_leases(worker=worker, now=now)
-    due = lanes.due_lanes(now=now)
+    """One sweep; returns the lanes that have due work, which were rung. Raises what says that the database is gone."""
+    grace.note_clocks()
+    due: list[DueLane] = []
+    with _apart("ringing"):
+        due = lanes.due_lanes(now=now)
+        lanes.ring([lane.lane for lane in due])
+    with _apart("leases"):
+        settle_expired_leases(worker=worker, now=now)
     for lane in due:
         if _is_time_to_look(lane, now):
-            expire_overdue(lane=lane.lane, worker=worker, now=now)
-    lanes.ring([lane.lane for lane in due])
+            with _apart(lane.lane):
+                expire_overdue(lane=lane.lane, worker=worker, now=now)
+    with _apart("measuring"):
+        saturation.measure(idle=not due)
     return due
 
 
+@contextmanager
+def _apart(part: str) -> Iterator[None]:
+    """The edge of one part of a sweep: what goes wrong in it must not keep the others from being done. Without a
+    database there are no others."""
+    try:
+        yield
+    except DATABASE_AWAY as error:
+        if grace.note_absence(error):
+            raise
+        logger.warning("sweep: %s: the database did not answer: %s", part, type(error).__name__)
+    except Exception:
+        logger.exception("sweep: %s failed", part)
+
+
 class _Looks:
-    """When each lane was last looked through for what is overdue: that reads all that is due in it."""
+    """When each lane was last looked through for what is overdue, and how far."""
 
     at: ClassVar[dict[str, datetime]] = {}
+    places: ClassVar[dict[str, Place]] = {}
+
+
+def forget() -> None:
+    """As if no lane had been looked through."""
+    _Looks.at.clear()
+    _Looks.places.clear()
 
 
 def _is_time_to_look(lane: DueLane, now: datetime) -> bool:
+    if now - lane.due_at < _STILL:
+        return False
     stands_still = lane.seen_at is None or now - lane.seen_at > _STILL
     last = _Looks.at.get(lane.lane)
-    if now - lane.due_at < _STILL or (last is not None and now - last < (_STILL if stands_still else _LOOK_EVERY)):
+    pause = _STILL if stands_still else _LOOK_EVERY
+    # A clock that was set back must not keep us waiting for the time it had before.
+    if lane.lane not in _Looks.places and last is not None and timedelta() <= now - last < pause:
         return False
     _Looks.at[lane.lane] = now
     return True
@@ -64,52 +102,93 @@ def _is_time_to_look(lane: DueLane, now: datetime) -> bool:
 
 def settle_expired_leases(*, worker: str, now: datetime) -> int:
     """Decides what becomes of deliveries whose lease ran out: sent again, or held, as their channel says."""
+    grace_s = settings.LANES["RESTART_GRACE_S"]
+    if not grace.is_over(grace_s=grace_s):
+        return 0
     lease = uuid4()
-    claimed = lanes.take_expired_leases(lease=lease, limit=_AT_MOST, now=now, grace_s=settings.LANES["RESTART_GRACE_S"])
+    claimed = lanes.take_expired_leases(lease=lease, limit=_AT_MOST, now=now, grace_s=grace_s)
 
     def decide(one: Claimed, facts: Facts, rules: Rules) -> Outcome:
         outcome = outcomes.fail(claimed=one, facts=facts, error=OutcomeUnknown(_LEASE_RAN_OUT), now=now, rules=rules)
         return _with_history(one, outcome, worker, now)
 
     count = _settle(claimed, lease, decide, worker, now)
-    for lane, group in groupby(sorted(claimed, key=lambda one: one.lane), key=lambda one: one.lane):
-        expired = len(list(group))
+    for lane, expired in sorted(Counter(one.lane for one in claimed).items()):
         logger.warning("leases ran out", extra={"lane": lane, "count": expired})
         signals.leases_expired.send(sender=None, lane=lane, count=expired)
     return count
 
 
 def expire_overdue(*, lane: str, worker: str, now: datetime) -> int:
-    """Accounts for deliveries of a lane that stands still whose time, or whose step's time, is over."""
+    """Accounts for deliveries of a lane that stands still whose time, or whose step's time, is over. Looks through a
+    part of the lane, and goes on from there the next time."""
     lease = uuid4()
-    claimed = lanes.take_overdue(lane=lane, lease=lease, limit=_AT_MOST, now=now)
-    return _settle(
-        claimed,
-        lease,
-        lambda one, facts, rules: outcomes.overdue(claimed=one, facts=facts, now=now, rules=rules),
-        worker,
-        now,
-    )
+
+    def decide(one: Claimed, facts: Facts, rules: Rules) -> Outcome | None:
+        return outcomes.overdue(claimed=one, facts=facts, now=now, rules=rules)
+
+    try:
+        place = _Looks.places.pop(lane, Place())
+        claimed, following = lanes.take_overdue(lane=lane, lease=lease, limit=_AT_MOST, now=now, place=place)
+        if following is not None:
+            _Looks.places[lane] = following
+        return _settle(claimed, lease, decide, worker, now)
+    except BaseException:
+        # Nobody was handed any of it: it goes back at once, not when its lease has run out.
+        with suppress(Error):
+            connection.close_if_unusable_or_obsolete()
+            lanes.release_lease(lease=lease, now=now)
+        raise
 
 
 def _settle(claimed: Sequence[Claimed], lease: UUID, decide: Decide, worker: str, now: datetime) -> int:
-    facts = content.facts_of(claimed)
-    rules = {lane: dispatch.rules(lane=lane, worker=worker) for lane in {one.lane for one in claimed}}
-    settled: list[Recorded] = []
+    facts_of = content.reader(claimed)
+    rules_of = cache(lambda lane: dispatch.rules(lane=lane, worker=worker))
+    settled: list[Outcome] = []
+    told: list[Recorded] = []
     undecided: list[UUID] = []
     for one in claimed:
-        known = facts.get(one.notification_id)
-        outcome = decide(one, known, rules[one.lane]) if known is not None else None
-        if known is None or outcome is None:
+        try:
+            known = facts_of(one)
+            outcome = decide(one, known, rules_of(one.lane)) if known is not None else None
+        except DATABASE_AWAY:
+            raise
+        except Exception as error:
+            # The edge of one delivery: a defect that it meets must not take its neighbours along.
+            logger.exception("a delivery can't be decided on", extra={"delivery_id": str(one.id)})
+            known, outcome = None, outcomes.undecidable(claimed=one, error=error, now=now)
+        if outcome is None:
             undecided.append(one.id)
-        else:
-            settled.append((one, known, outcome))
-    written = lanes.record(outcomes=[outcome for _one, _facts, outcome in settled], lease=lease, now=now)
+            continue
+        settled.append(outcome)
+        if known is not None:
+            told.append((one, known, outcome))
+    written = _record(settled, lease, now)
     lanes.release(ids=undecided, lease=lease, now=now)
-    for lane in rules:
-        recorded = [row for row in settled if row[0].lane == lane and row[0].id in written]
+    for lane in {one.lane for one in claimed}:
+        recorded = [row for row in told if row[0].lane == lane and row[0].id in written]
         reports.tell(recorded=recorded, results=(), lane=lane, now=now)
     return len(settled)
+
+
+def _record(settled: Sequence[Outcome], lease: UUID, now: datetime) -> set[UUID]:
+    """Records ``settled``; one by one when the database refuses one of them, and of that one the bare status."""
+    try:
+        return lanes.record(outcomes=settled, lease=lease, now=now)
+    except (DatabaseError, ValueError) as error:
+        if is_absence(error):
+            raise
+    written: set[UUID] = set()
+    for outcome in settled:
+        for version in (outcome, outcomes.bare(outcome)):
+            try:
+                written |= lanes.record(outcomes=[version], lease=lease, now=now)
+                break
+            except (DatabaseError, ValueError) as error:
+                if is_absence(error):
+                    raise
+                logger.exception("an outcome can't be recorded", extra={"delivery_id": str(outcome.id)})
+    return written
 
 
 def _with_history(claimed: Claimed, outcome: Outcome, worker: str, now: datetime) -> Outcome:

@@ -10,7 +10,7 @@ from celery.signals import worker_shutting_down
 from django.db import connection
 from django.utils import timezone
 
-from notify import dispatch, housekeeping, sweep, workers
+from notify import dispatch, grace, housekeeping, sweep, workers
 from notify.databases import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ def _while_database_answers(work: Callable[[], object]) -> None:
     try:
         work()
     except DATABASE_AWAY as error:
+        grace.note_absence(error)
         logger.warning("database away: %s", type(error).__name__)
         connection.close()
 

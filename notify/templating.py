@@ -177,10 +177,10 @@ def find_version(*, template: Template, number: int | None) -> TemplateVersion |
 def check_params(
     version: TemplateVersion, *, channels: Sequence[str], locale: str, params: Mapping[str, Any]
 ) -> list[FieldError]:
-    """What is wrong with ``params`` for ``version`` on ``channels``: a required variable that is missing, one that no
-    content of this version knows, or a value that no message should hold."""
+    """What is wrong with ``params`` for ``version`` on ``channels``: a required variable that is missing or null, one
+    that no content of this version knows, or a value that no message should hold."""
     kept = _keep(version, None)
-    missing = kept.required(tuple(channels), locale) - params.keys()
+    missing = kept.required(tuple(channels), locale) - {name for name, value in params.items() if value is not None}
     faults = [FieldError(f"params.{name}", "missing_variable", "The template needs it.") for name in sorted(missing)]
     values = value_faults(params)
     if values:

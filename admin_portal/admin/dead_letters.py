@@ -22,7 +22,7 @@ from admin_portal.admin.base import CappedPaginator, ReadOnlyAdmin, display, lab
 from admin_portal.admin.filters import ChannelFilter, DropdownFilter, FieldFilter
 from admin_portal.privacy import Curtain
 from channels.models import Provider
-from notify import dead_letters, queries
+from notify import burials, dead_letters
 from notify.models import Application, DeadLetter
 from notify.models.dead_letter import DeadLetterState
 
@@ -159,7 +159,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     def detail_context(self, request: HttpRequest, obj: DeadLetter) -> dict[str, Any]:
         """The letter and the history of its delivery's attempts."""
         curtain = Curtain(request.user)
-        attempts = queries.attempts_of([obj])[obj.delivery_id]
+        attempts = burials.attempts_of([obj])[obj.delivery_id]
         return {
             "reason": REASONS.get(obj.reason, obj.reason),
             "detail": curtain.text(obj.detail),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -62,8 +62,12 @@ class Adapter(ABC):
     def send(self, message: OutboundMessage, *, timeout: float) -> SendReceipt:
         """Hands one message over within ``timeout`` seconds. Raises a ProviderError when it was not taken."""
 
-    def send_batch(self, messages: Sequence[OutboundMessage], *, timeout: float) -> Iterator[Answer]:
-        """Hands several messages over, yielding an answer for each as it comes. ``timeout`` is for each of them."""
+    def send_batch(self, messages: Iterable[OutboundMessage], *, timeout: float) -> Iterator[Answer]:
+        """Hands several messages over, yielding an answer for each as it comes. ``timeout`` is for each of them.
+
+        Take a message out of ``messages`` only when you are about to hand it over: each taking asks whether it is still
+        ours to send. A worker that slept past its lease finds that they have come to an end.
+        """
         for message in messages:
             try:
                 yield message, self.send(message, timeout=timeout)

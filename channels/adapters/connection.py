@@ -29,7 +29,7 @@ class _Tracked(HTTPConnection):
         self._used_at = time.monotonic()
         connect_timeout = self.timeout if self.timeout is not None else deadline.current().remaining()
         try:
-            addresses = deadline.resolve(self._dns_host.strip("[]"), self.port)
+            addresses = deadline.resolve(self._dns_host.strip("[]"), self.port, guarded=self.guarded)
             if self.guarded:
                 ssrf.vet(str(entry[4][0]) for entry in addresses)
             return deadline.connect(addresses, timeout=connect_timeout)

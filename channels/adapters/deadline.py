@@ -2,7 +2,7 @@
 
 Timeouts of sockets are per operation: a server that drips one byte a second never trips them. Here every read and write
 of an attempt gets only the time that the attempt has left, for plain and for TLS sockets, whoever drives them (urllib3,
-smtplib). Looking up names has no timeout at all in the C library, so it happens in threads of its own.
+smtplib).
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -20,10 +19,15 @@ from typing import Any, Final, cast
 
 from urllib3.util.ssl_ import create_urllib3_context
 
+from channels.adapters.resolver import Resolver
+
 #: What ``socket.getaddrinfo`` returns for one address.
 Address = tuple[int, int, int, str, tuple[Any, ...]]
 
-_RESOLVER_THREADS: Final = 8
+#: No longer than this for a name: a part of what HTTP adapters give a connection (``connect_timeout_s``).
+_LOOKUP_S: Final = 4.0
+_APPLICATIONS: Final = Resolver(name="applications", threads=16, limit_s=_LOOKUP_S)
+_PROVIDERS: Final = Resolver(name="providers", threads=8, limit_s=_LOOKUP_S)
 #: No single one of several addresses may use up all the time there is to connect.
 _MIN_SHARE_S: Final = 0.25
 
@@ -125,28 +129,16 @@ def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
     return context
 
 
-@lru_cache(maxsize=1)
-def _resolvers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="resolver")
-
-
-def resolve(host: str, port: int) -> list[Address]:
-    """The addresses of ``host`` within the current attempt's time. Raises OSError: socket.gaierror when there are none,
-    TimeoutError when the look-up takes too long."""
-    lookup: Callable[[], list[Any]] = lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)  # noqa: E731
+def resolve(host: str, port: int, *, guarded: bool = False) -> list[Address]:
+    """The addresses of ``host`` within the current attempt's time, and _LOOKUP_S. ``guarded`` names are applications',
+    and have resolvers of their own. Raises OSError: socket.gaierror when there are none, TimeoutError when the look-up
+    takes too long."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        pass
-    else:
-        return lookup()
-    future = _resolvers().submit(lookup)
-    try:
-        return future.result(timeout=current().remaining())
-    except UnicodeError:
-        raise socket.gaierror(socket.EAI_NONAME, "the name can't be looked up") from None
-    finally:
-        future.cancel()
+        resolver = _APPLICATIONS if guarded else _PROVIDERS
+        return resolver.look_up(host, port, timeout=current().remaining())
+    return cast("list[Address]", socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
 def connect(addresses: Sequence[Address], *, timeout: float) -> BoundedSocket:

@@ -102,8 +102,8 @@ class HttpConfig(AdapterConfig):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer: ``body`` has at most MAX_ANSWER_BYTES of it; header names are in lower case. ``note`` is a short,
-    masked excerpt for people."""
+    """An answer: ``body`` has at most MAX_ANSWER_BYTES of it, and nothing of one that announces more; header names are
+    in lower case. ``note`` is a short, masked excerpt for people."""
 
     status: int
     headers: Mapping[str, str]
@@ -194,20 +194,27 @@ class HttpClient:
             pool_timeout=timeout,
             timeout=urllib3.Timeout(total=timeout, connect=min(timeout, self._connect_timeout)),
         )
+        content = self._read(answer, body_matters=body_matters)
+        lowered = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(answer.status, lowered, content, self._excerpt(content))
+
+    def _read(self, answer: urllib3.BaseHTTPResponse, *, body_matters: bool) -> bytes:
+        """As much of an answer's body as we care for: of one that announces more, nothing."""
         try:
+            if _announced(answer.headers) > MAX_ANSWER_BYTES:
+                answer.close()
+                return b""
             content = answer.read(MAX_ANSWER_BYTES + 1)
             if len(content) > MAX_ANSWER_BYTES:
                 answer.close()  # the rest would only be read to use the connection again
-                content = content[:MAX_ANSWER_BYTES]
+            return content[:MAX_ANSWER_BYTES]
         except (HTTPError, OSError):
             answer.close()
             if body_matters and 200 <= answer.status < 300:
                 raise
-            content = b""
+            return b""
         finally:
             answer.release_conn()
-        lowered = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status, lowered, content, self._excerpt(content))
 
     def _excerpt(self, body: bytes) -> str:
         text = body[: _MAX_EXCERPT * 2].decode("utf-8", "replace")
@@ -259,6 +266,12 @@ def check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise MessageRejected(f"the header {name[:64]!r} would hold characters that HTTP does not allow")
+
+
+def _announced(headers: Mapping[str, str]) -> int:
+    """How many bytes of a body the headers announce; 0 when they don't say."""
+    length = headers.get("content-length", "")
+    return int(length[:20]) if length.isascii() and length.isdigit() else 0
 
 
 def _peer(url: str) -> str:

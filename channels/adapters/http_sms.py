@@ -22,12 +22,15 @@ from typing import Any, ClassVar, Final, Literal
 from liquid.template import BoundTemplate
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from channels.adapters import callback as callbacks
 from channels.adapters import liquid
 from channels.adapters.base import Adapter, AdapterConfig, parse_config
+from channels.adapters.callback import Callback
 from channels.adapters.http import HttpClient, HttpConfig, check_headers, is_http_url, join_url
 from channels.adapters.verdict import Errors, Success, check_path, judge
+from channels.callbacks import CallbackForged
 from channels.errors import ConfigurationError, MessageRejected
-from channels.types import OutboundMessage, SendReceipt
+from channels.types import CallbackRequest, DeliveryEvent, OutboundMessage, SendReceipt
 
 #: What templates see: the message, the configured ``token``, and ``now`` (ISO) and ``timestamp`` (seconds) of the call.
 NAMES: Final = (
@@ -51,6 +54,8 @@ class HttpSmsConfig(HttpConfig):
     message_id: str | None = Field(default=None, description="Where in the answer the provider's id is.")
     errors: Errors | None = None
     receipts: bool = Field(default=False, description="Whether the provider reports deliveries later.")
+    callback: Callback | None = Field(default=None, description="How its reports are read, where they come to us.")
+    callback_secret: SecretStr | None = Field(default=None, description="What its reports are signed with.")
 
     check_message_id = field_validator("message_id")(check_path)
 
@@ -73,6 +78,18 @@ class HttpSmsConfig(HttpConfig):
             raise ValueError("a GET has no body: the url must hold {{ to }} and {{ text }}")
         if self.errors and not (self.errors.path or self.success):
             raise ValueError("errors needs a path, or success to take it from")
+        return self
+
+    @model_validator(mode="after")
+    def check_callback(self) -> HttpSmsConfig:
+        if self.callback is None:
+            return self
+        if not (self.callback_secret and self.callback_secret.get_secret_value()):
+            raise ValueError("callback needs callback_secret: anybody could say that a message was delivered")
+        if bool(self.callback.signature.header) == bool(self.callback.signature.query):
+            raise ValueError("callback.signature is in a header or in the query: name one of them")
+        if self.callback.signature.query and self.callback.signature.timestamp:
+            raise ValueError("callback.signature: a timestamp goes with a header")
         return self
 
 
@@ -107,6 +124,13 @@ class HttpSmsAdapter(Adapter):
             body_matters=self._config.success is not None,
         )
         return judge(response, self._config)
+
+    def parse_callback(self, request: CallbackRequest) -> list[DeliveryEvent]:
+        """Its reports, read as the configuration says; without ``callback`` there are none to believe."""
+        if self._config.callback is None or self._config.callback_secret is None:
+            raise CallbackForged("this provider has no callbacks")
+        secret = self._config.callback_secret.get_secret_value()
+        return callbacks.read(request, self._config.callback, secret=secret, now=datetime.now(UTC))
 
     def close(self) -> None:
         """Closes the connections."""

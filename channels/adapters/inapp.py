@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connections, router
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connections, router
 
 from channels.adapters.base import Adapter, AdapterConfig, Answer, parse_config
 from channels.errors import MessageRejected, ProviderError, RecipientRejected, Unavailable
@@ -15,6 +15,8 @@ from channels.types import OutboundMessage, SendReceipt
 
 #: The inbox has the message the moment it has the row.
 _RECEIPT: Final = SendReceipt(delivered=True)
+#: What the content of one of several messages is to blame for.
+_UNSTORABLE: Final = (DataError, IntegrityError, ValueError, TypeError, OverflowError, RecursionError)
 _META: Final[Any] = InboxMessage._meta
 _MAX_USER_ID: Final[int] = _META.get_field("user_id").max_length
 _MAX_SUBJECT: Final[int] = _META.get_field("subject").max_length
@@ -36,7 +38,7 @@ class InappAdapter(Adapter):
             raise answer
         return answer
 
-    def send_batch(self, messages: Sequence[OutboundMessage], *, timeout: float) -> Iterator[Answer]:
+    def send_batch(self, messages: Iterable[OutboundMessage], *, timeout: float) -> Iterator[Answer]:
         """All rows at once; one by one when the database refuses one of them, to find out which. ``timeout`` is kept by
         the connection's own ``statement_timeout``: writing again is harmless, so nothing here is ever unknown."""
         rows: list[tuple[OutboundMessage, InboxMessage]] = []
@@ -49,7 +51,7 @@ class InappAdapter(Adapter):
                 yield message, fault
         try:
             _write([row for _message, row in rows])
-        except (DataError, ValueError) as error:
+        except _UNSTORABLE as error:
             if len(rows) == 1:
                 yield rows[0][0], MessageRejected(f"the inbox can't store this: {_reason(error)}")
             else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from email import policy
+from email.errors import MessageError
 from email.headerregistry import Address, HeaderRegistry
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -54,6 +55,9 @@ _LOCAL: Final = re.compile(r"[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\"(),:
 _DOMAIN: Final = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
 )
+#: What the standard library's email and HTML code raises over content it has not thought of. It must cost this message,
+#: and not the others of its batch.
+_UNWRITABLE: Final = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError, MessageError)
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
 
@@ -102,7 +106,27 @@ def build(
     now: datetime,
 ) -> bytes:
     """The email as it goes over the wire: lines end in CRLF, nothing in it but ASCII unless an address demands UTF-8.
-    Raises MessageRejected when the subject or the text can't be part of an email."""
+    Raises MessageRejected when the subject or the text can't be part of an email, or the package can't cope with it."""
+    try:
+        return _LINE_END.sub(
+            b"\r\n",
+            _assemble(
+                message, sender=sender, recipient=recipient, reply_to=reply_to, message_id=message_id, now=now
+            ).as_bytes(),
+        )
+    except _UNWRITABLE as error:
+        raise MessageRejected(f"the message can't be written as an email ({type(error).__name__})") from None
+
+
+def _assemble(
+    message: OutboundMessage,
+    *,
+    sender: Address,
+    recipient: Address,
+    reply_to: Address | None,
+    message_id: str,
+    now: datetime,
+) -> EmailMessage:
     if _CONTROL.search(message.subject):
         raise MessageRejected("the subject holds a line break or another control character")
     if _UNSENDABLE.search(message.text) or _UNSENDABLE.search(message.html):
@@ -120,10 +144,7 @@ def build(
     email.set_content(message.text or text_of(message.html))
     if message.html:
         email.add_alternative(message.html, subtype="html")
-    try:
-        return _LINE_END.sub(b"\r\n", email.as_bytes())
-    except (UnicodeError, ValueError, LookupError):
-        raise MessageRejected("the message can't be written as an email") from None
+    return email
 
 
 def text_of(html: str) -> str:
@@ -152,6 +173,12 @@ class _Reader(HTMLParser):
         self.parts: list[str] = []
         self._silence = 0
         self._links: list[tuple[str, int]] = []
+
+    def parse_html_declaration(self, i: int) -> int:
+        """``<![…>`` is a comment to browsers. The parser knows a few words it may begin with; others break it."""
+        if self.rawdata.startswith("<![", i):
+            return self.parse_bogus_comment(i)
+        return super().parse_html_declaration(i)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in self._SILENT:

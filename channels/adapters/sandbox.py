@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 from django.conf import settings
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
+from channels.adapters import callback as callbacks
 from channels.adapters.base import Adapter, AdapterConfig, Answer, parse_config
+from channels.adapters.callback import Callback, Signature
 from channels.adapters.http import is_http_url
 from channels.adapters.http_sms import HttpSmsAdapter
+from channels.callbacks import CallbackForged
 from channels.errors import (
     ConfigurationError,
     MessageRejected,
@@ -30,8 +34,9 @@ from channels.errors import (
     Unavailable,
 )
 from channels.sandbox.behaviour import ErrorCode
+from channels.sandbox import reports
 from channels.sandbox.journal import Entry, Journal
-from channels.types import OutboundMessage, SendReceipt
+from channels.types import CallbackRequest, DeliveryEvent, OutboundMessage, SendReceipt
 
 ERRORS: Final[dict[str, type[ProviderError]]] = {
     kind.code: kind
@@ -45,6 +50,17 @@ _SERVER: Final[dict[str, Any]] = {
     "message_id": "data.id",
     "errors": {"path": "code", "detail": "message", "recipient": [1001], "message": [1002]},
 }
+#: How its reports are read: as ``channels.sandbox.reports`` writes them.
+_CALLBACK: Final = Callback(
+    signature=Signature(header=reports.SIGNATURE, timestamp=reports.TIMESTAMP),
+    reports="reports",
+    message_id="id",
+    status="status",
+    delivered=[reports.DELIVERED],
+    pending=[reports.ACCEPTED],
+    detail="detail",
+    at="at",
+)
 
 
 class SandboxConfig(AdapterConfig):
@@ -59,6 +75,7 @@ class SandboxConfig(AdapterConfig):
     receipts: Literal["none", "instant", "later"] = Field(
         default="none", description="Whether a yes means delivered (instant), or a report follows (later)."
     )
+    callback_secret: SecretStr | None = Field(default=None, description="What its reports are signed with.")
     seed: int | None = Field(default=None, description="Makes one thread's sequence of failures repeat itself.")
     journal: bool | None = Field(default=None, description="Writes down what was taken. Unset: as the platform says.")
     base_url: str = Field(default="", description="The sandbox server to hand over to.")
@@ -108,19 +125,25 @@ class SandboxAdapter(Adapter):
             raise verdict
         return self._receipt(message)
 
-    def send_batch(self, messages: Sequence[OutboundMessage], *, timeout: float) -> Iterator[Answer]:
+    def send_batch(self, messages: Iterable[OutboundMessage], *, timeout: float) -> Iterator[Answer]:
         """A provider that answers at once takes the whole batch at once; others get one after the other."""
         if self._waits or self._server is not None:
             yield from super().send_batch(messages, timeout=timeout)
             return
-        verdicts = [self._decide() for _message in messages] if self._config.error_rate else [None] * len(messages)
-        pairs = list(zip(messages, verdicts, strict=True))
+        pairs = [(message, self._decide() if self._config.error_rate else None) for message in messages]
         try:
             self._take([one for one, verdict in pairs if verdict is None or isinstance(verdict, OutcomeUnknown)])
         except Unavailable as error:
             pairs = [(one, verdict or error) for one, verdict in pairs]
         for message, verdict in pairs:
             yield message, self._receipt(message) if verdict is None else verdict
+
+    def parse_callback(self, request: CallbackRequest) -> list[DeliveryEvent]:
+        """What its reports say; without ``callback_secret`` none is believed."""
+        if self._config.callback_secret is None:
+            raise CallbackForged("this provider has no callbacks")
+        secret = self._config.callback_secret.get_secret_value()
+        return callbacks.read(request, _CALLBACK, secret=secret, now=datetime.now(UTC))
 
     def close(self) -> None:
         """Ends the waits of messages under way, and the connections to the server."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from typing import Any, ClassVar, Final, Literal
@@ -101,7 +101,7 @@ class SmtpAdapter(Adapter):
             raise answer
         return answer
 
-    def send_batch(self, messages: Sequence[OutboundMessage], *, timeout: float) -> Iterator[Answer]:
+    def send_batch(self, messages: Iterable[OutboundMessage], *, timeout: float) -> Iterator[Answer]:
         """One email after the other on one connection, each within ``timeout``. When the server can't be reached, or
         keeps running out of time, the rest of the batch is answered without trying."""
         line = _Line(self, timeout=timeout)

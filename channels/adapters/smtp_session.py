@@ -19,6 +19,7 @@ from typing import Final
 
 from channels.adapters import deadline
 from channels.errors import (
+    EndpointUnavailable,
     MessageRejected,
     Misconfigured,
     OutcomeUnknown,
@@ -29,8 +30,8 @@ from channels.errors import (
 )
 from channels.masking import mask_text
 
-#: What servers that greylist, or are busy with a mailbox, hope for.
-GREYLIST_RETRY_S: Final = 60.0
+#: Greylisting usually lasts five minutes: even the fewest attempts a message has reach beyond that.
+GREYLIST_RETRY_S: Final = 90.0
 #: A connection that was used this recently needs no asking whether it still stands.
 _FRESH_S: Final = 1.0
 _NOOP_S: Final = 2.0
@@ -202,11 +203,12 @@ def refusal(step: str, code: int, said: bytes) -> ProviderError:
     """What a server's refusal means, at the step ``mail``, ``rcpt`` or ``data``.
 
     421 is always the server's own trouble. A recipient refused for good is undeliverable, unless the reason is the
-    server's policy towards us (x.7.x: relaying denied, blocked, not logged in); refused for now, it is greylisted or
-    its mailbox is busy. Who refuses the sender refuses us. What is refused after DATA is the content.
+    server's policy towards us (x.7.x: relaying denied, blocked, not logged in). Refused for now, it is greylisted or
+    its mailbox is full: tried again as often as anything else, since some never come to an end, and no fault of the
+    provider's. Who refuses the sender refuses us. What is refused after DATA is the content.
     """
     if step == "rcpt" and 400 <= code < 500 and code != 421:
-        return Throttled(_described(code, said), retry_after=GREYLIST_RETRY_S)
+        return EndpointUnavailable(_described(code, said), retry_after=GREYLIST_RETRY_S)
     enhanced = _ENHANCED.search(said)
     if step == "rcpt":
         policy = code in (530, 535) or (enhanced is not None and enhanced[2] == b"7")

@@ -95,43 +95,44 @@ class Reading(Protocol):
 
 def judge(response: Response, config: Reading) -> SendReceipt:
     """What an answer means; ``channels.adapters.http_sms`` has the order. Raises its ProviderError unless it is yes."""
-    answer = _parse_json(response.body)
+    answer = parse_json(response.body)
     _raise_mapped(response, answer, config)
     if not response.ok:
         raise error_for(response)
     if config.success is not None:
-        found = _find(config.success.path, answer)
-        if found is _MISSING:
+        found = find(config.success.path, answer)
+        if found is MISSING:
             raise OutcomeUnknown(f"the answer does not say whether it is a yes: {response.note}")
         wanted = config.success.equals if isinstance(config.success.equals, list) else [config.success.equals]
-        if not _among(found, wanted):
+        if not among(found, wanted):
             raise Unavailable(f"the provider said no: {_detail(response, answer, config)}")
-    identifier = _find(config.message_id, answer)
+    identifier = find(config.message_id, answer)
     return SendReceipt(
-        provider_message_id="" if identifier is _MISSING or identifier is None else str(identifier)[:255],
+        provider_message_id="" if identifier is MISSING or identifier is None else str(identifier)[:255],
         receipts=config.receipts,
     )
 
 
-_MISSING: Final = object()
+MISSING: Final = object()
 
 
-def _parse_json(body: bytes) -> object:
+def parse_json(body: bytes) -> object:
+    """The JSON in ``body``, or MISSING."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        return _MISSING
+        return MISSING
 
 
-def _find(path: str | None, answer: object) -> object:
-    """The first value at ``path``, or _MISSING."""
-    if path is None or answer is _MISSING:
-        return _MISSING
+def find(path: str | None, answer: object) -> object:
+    """The first value at ``path``, or MISSING."""
+    if path is None or answer is MISSING:
+        return MISSING
     found = compile_path(path).find(answer)
-    return found[0].value if found else _MISSING
+    return found[0].value if found else MISSING
 
 
-def _among(value: object, wanted: list[Scalar]) -> bool:
+def among(value: object, wanted: list[Scalar]) -> bool:
     """Whether ``value`` is one of ``wanted``; numbers and their spelling are the same, as gateways mix them."""
     return any(value == one and type(value) is type(one) for one in wanted) or any(
         str(value) == str(one) for one in wanted if not isinstance(one, bool) and not isinstance(value, bool)
@@ -142,12 +143,12 @@ def _raise_mapped(response: Response, answer: object, config: Reading) -> None:
     errors = config.errors
     if errors is None:
         return
-    code = _find(errors.path or (config.success.path if config.success else None), answer)
-    if code is _MISSING:
+    code = find(errors.path or (config.success.path if config.success else None), answer)
+    if code is MISSING:
         return
     wait, _asked = retry_after(response.headers, now=datetime.now(UTC))
     for name, kind in _kinds(errors):
-        if _among(code, name):
+        if among(code, name):
             raise kind(_detail(response, answer, config), retry_after=wait)
 
 
@@ -157,5 +158,5 @@ def _kinds(errors: Errors) -> Iterator[tuple[list[Scalar], type[ProviderError]]]
 
 def _detail(response: Response, answer: object, config: Reading) -> str:
     """The provider's own words for people, if it is known where they are, else the beginning of its answer."""
-    words = _find(config.errors.detail if config.errors else None, answer)
-    return response.note if words is _MISSING else mask_text(str(words))[:200]
+    words = find(config.errors.detail if config.errors else None, answer)
+    return response.note if words is MISSING else mask_text(str(words))[:200]

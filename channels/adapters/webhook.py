@@ -6,7 +6,8 @@ unfinished deployment or a secret being changed. So:
 
 - 2xx: delivered. 410, and addresses that we may not send to (``channels.ssrf``): ``RecipientRejected``;
 - 429: ``Throttled``; no answer, or a gateway's 504: ``EndpointSilent``, whose resending is harmless to a receiver that
-  looks at ``webhook-id``; everything else: ``EndpointUnavailable``.
+  looks at ``webhook-id``; everything else: ``EndpointUnavailable``;
+- an endpoint that is slow or dead does not keep the others waiting: ``channels.adapters.endpoints``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from channels import ssrf
 from channels.adapters.base import Adapter, AdapterConfig, parse_config
+from channels.adapters.endpoints import Endpoints
 from channels.adapters.http import HttpClient, HttpConfig, Response, join_url, retry_after
 from channels.errors import (
     EndpointSilent,
@@ -51,6 +53,9 @@ class WebhookConfig(HttpConfig):
     """``signing_secret`` signs what brings no secret of its own; without either the request goes unsigned."""
 
     signing_secret: SecretStr | None = Field(default=None, description="whsec_ and the secret in base64.")
+    per_host: int = Field(
+        default=0, ge=0, le=256, description="Calls at once to one host at most. 0: a quarter of all calls at once."
+    )
 
     @field_validator("signing_secret")
     @classmethod
@@ -69,6 +74,7 @@ class WebhookAdapter(Adapter):
         """Checks the configuration and makes the connection pool."""
         self._config = parsed = parse_config(WebhookConfig, config)
         self._secret = parsed.signing_secret.get_secret_value() if parsed.signing_secret else ""
+        self._endpoints = Endpoints(places=parsed.per_host or max(1, self.concurrency // 4))
         self._client = HttpClient(
             parsed, concurrency=self.concurrency, guarded=True, hosts=_HOSTS, secrets=[self._secret]
         )
@@ -81,13 +87,16 @@ class WebhookAdapter(Adapter):
         headers = self._headers(message, body, now=now)
         try:
             ssrf.check_url(url)
-            response = self._client.request(
-                "POST", url, headers=headers, body=body.encode(), timeout=timeout, body_matters=False
-            )
+            with self._endpoints.visit(url):
+                response = self._client.request(
+                    "POST", url, headers=headers, body=body.encode(), timeout=timeout, body_matters=False
+                )
         except ForbiddenUrl as error:
             raise RecipientRejected(f"we do not send to this address: {error.detail}") from None
         except OutcomeUnknown as error:
             raise EndpointSilent(error.detail) from None
+        except EndpointUnavailable:
+            raise  # not asked (channels.adapters.endpoints)
         except Unavailable as error:
             raise EndpointUnavailable(error.detail) from None
         except Misconfigured as error:

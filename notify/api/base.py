@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from notify.api.parsers import ApiRequest
 from notify.api.validation import parse
+from notify.errors import SentByTestKey
 from notify.models import ApiKey, Application
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -44,6 +45,16 @@ class ApiView(APIView):
     def application(self) -> Application:
         """The application that asks."""
         return self.key.application
+
+    @property
+    def seen(self) -> bool | None:
+        """What the key sees, as ``is_test`` of what is read: a test key what test keys sent, a live one everything."""
+        return True if self.key.is_test else None
+
+    def check_kind(self, *, is_test: bool) -> None:
+        """A key acts on what keys of its kind sent. Raises SentByTestKey."""
+        if is_test and not self.key.is_test:
+            raise SentByTestKey
 
     def read(self, model: type[Model]) -> Model:
         """The body as a ``model``. Raises InvalidRequest."""

@@ -18,15 +18,24 @@ from notify.api.describing import IDEMPOTENCY_KEY, answers, identifier
 from notify.api.idempotency import IdempotentPost
 from notify.api.reads import Nothing, actor
 from notify.api.shapes import BatchShape
-from notify.errors import Conflict
+from notify.errors import Conflict, NotFound
 from notify.models import Batch, DeliveryStatus
 
 
-def _present(found: Batch) -> dict[str, Any]:
+def _find(view: ApiView, batch_id: str) -> tuple[Batch, bool]:
+    """The batch with this id among those that the key sees, and whether a test key sent it. Raises NotFound."""
+    found = queries.find_batch(application=view.application, batch_id=batch_id)
+    is_test = queries.is_test_batch(found)
+    if view.key.is_test and not is_test:
+        raise NotFound("There is no batch with this id.")
+    return found, is_test
+
+
+def _present(found: Batch, is_test: bool) -> dict[str, Any]:
     counts = queries.batch_counts(found)
     # Only route "first" has failed deliveries that were followed by others.
     rescued = queries.batch_rescued(found) if counts[DeliveryStatus.FAILED] else 0
-    return presentation.batch(found, counts, rescued=rescued)
+    return presentation.batch(found, counts, rescued=rescued, is_test=is_test)
 
 
 class BatchDetail(ApiView):
@@ -44,8 +53,8 @@ class BatchDetail(ApiView):
     )
     def get(self, request: Request, batch_id: str) -> Response:
         """One batch."""
-        found = queries.find_batch(application=self.application, batch_id=batch_id)
-        return Response(_present(found))
+        found, is_test = _find(self, batch_id)
+        return Response(_present(found, is_test))
 
 
 class BatchCancel(IdempotentPost, ApiView):
@@ -56,7 +65,7 @@ class BatchCancel(IdempotentPost, ApiView):
         summary="Cancel a batch",
         description="Cancels the deliveries of a batch that were not yet handed to a provider; those being sent are "
         "not tried again. "
-        "`409 conflict` when nothing is left to cancel.",
+        "`409 conflict` when nothing is left to cancel; `403 test_data` for a live key where a test key sent it.",
         tags=["Batches"],
         parameters=[identifier("batch_id", "The batch."), IDEMPOTENCY_KEY],
         request=None,
@@ -66,14 +75,15 @@ class BatchCancel(IdempotentPost, ApiView):
     def post(self, request: Request, batch_id: str) -> Response:
         """Cancels what is left of it."""
         self.read(Nothing)
-        found = queries.find_batch(application=self.application, batch_id=batch_id)
+        found, is_test = _find(self, batch_id)
+        self.check_kind(is_test=is_test)
         now = timezone.now()
         with transaction.atomic():
             if not lanes.cancel(batch_id=found.id, actor=actor(self), now=now):
                 raise Conflict("Nothing of this batch is left to cancel.")
             if Batch.objects.filter(pk=found.pk, cancelled_at=None).update(cancelled_at=now):
                 found.cancelled_at = now
-        return Response(_present(found))
+        return Response(_present(found, is_test))
 
 
 urlpatterns = [

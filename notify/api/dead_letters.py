@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from notify import dead_letters, queries
+from notify import burials, dead_letters
 from notify.api import examples, presentation
 from notify.api.base import ApiView
 from notify.api.describing import IDEMPOTENCY_KEY, answers
@@ -34,9 +34,9 @@ class DeadLettersQuery(CreatedQuery):
     reason: Text | None = Field(default=None, description="Those with this reason.")
     provider: Text | None = Field(default=None, description="Those that this provider was the last to try.")
 
-    def where(self) -> queries.DeadLetterQuery:
-        """The filter that it asks for."""
-        return queries.DeadLetterQuery(**self.model_dump(exclude={"limit", "cursor"}))
+    def where(self, *, is_test: bool | None) -> burials.DeadLetterQuery:
+        """The filter that it asks for, from a key that sees ``is_test``."""
+        return burials.DeadLetterQuery(**self.model_dump(exclude={"limit", "cursor"}), is_test=is_test)
 
 
 class DeadLetterCriteria(Input):
@@ -85,10 +85,10 @@ class DeadLetters(ApiView):
     def get(self, request: Request) -> Response:
         """A page of them."""
         query = self.read_query(DeadLettersQuery)
-        found = queries.list_dead_letters(
-            application=self.application, where=query.where(), before=query.before, limit=query.limit
+        found = burials.list_dead_letters(
+            application=self.application, where=query.where(is_test=self.seen), before=query.before, limit=query.limit
         )
-        attempts = queries.attempts_of(found.rows)
+        attempts = burials.attempts_of(found.rows)
         results = [presentation.dead_letter(row, attempts[row.delivery_id]) for row in found.rows]
         return Response(page(results, found.next_before))
 
@@ -128,7 +128,11 @@ class Replay(IdempotentPost, ApiView):
         """Replays them."""
         selection = self.read(DeadLetterSelection)
         outcome = dead_letters.replay(
-            application=self.application, actor=actor(self), now=timezone.now(), **selection.arguments()
+            application=self.application,
+            is_test=self.key.is_test,
+            actor=actor(self),
+            now=timezone.now(),
+            **selection.arguments(),
         )
         return Response(_body(outcome, "replayed"))
 
@@ -158,7 +162,11 @@ class Discard(IdempotentPost, ApiView):
         """Discards them."""
         selection = self.read(DeadLetterSelection)
         outcome = dead_letters.discard(
-            application=self.application, actor=actor(self), now=timezone.now(), **selection.arguments()
+            application=self.application,
+            is_test=self.key.is_test,
+            actor=actor(self),
+            now=timezone.now(),
+            **selection.arguments(),
         )
         return Response(_body(outcome, "discarded"))
 

@@ -39,6 +39,7 @@ NOTIFICATION: Final[dict[str, Any]] = {
     "metadata": {"order": "A-1001"},
     "ref": None,
     "batch_id": None,
+    "test": False,
     "send_at": None,
     "expires_at": "2026-11-24T08:35:00.000Z",
 }
@@ -75,6 +76,7 @@ BATCH: Final[dict[str, Any]] = {
     "created_at": "2026-11-24T08:29:20.600Z",
     "accepted": 10000,
     "rejected": 2,
+    "test": False,
     "status": "in_progress",
     "complete": False,
     "counts": {
@@ -105,6 +107,7 @@ DEAD_LETTER: Final[dict[str, Any]] = {
     "detail": "attempt 10 was the last: HTTP 503",
     "attempts": 10,
     "state": "open",
+    "test": False,
     "created_at": "2026-11-24T08:31:49.042Z",
     "resolved_at": None,
     "resolved_by": None,

@@ -77,25 +77,61 @@ def _to_response(answer: Answer) -> Response:
     return Response(answer.body, status=answer.status, headers=dict(answer.headers))
 
 
-def _replay(record: IdempotencyRecord) -> Response:
-    stored = orjson.Fragment(cast(str, record.body))
-    return Response(stored, status=record.status_code, headers={"Idempotent-Replayed": "true"})
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is known of a key: the answer it was given, if any."""
+
+    record_id: int | None
+    request_hash: str = ""
+    status: int = 0
+    body: str = ""
+    created_at: datetime | None = None
 
 
-def _lock(application: Application, key_hash: str) -> bool:
+#: Lock and look in one round trip, and in this order: what a twin committed before it let go of the lock is seen, since
+#: each statement has its own snapshot. The outcome of the lock goes from one to the other as a setting of the
+#: transaction.
+_LOCK_AND_LOOK: Final = """
+SELECT set_config('goutong.locked', pg_try_advisory_xact_lock(%s)::text, true);
+SELECT current_setting('goutong.locked'), r.id, r.request_hash, r.status_code, r.body #>> '{}', r.created_at
+  FROM (VALUES (1)) one
+  LEFT JOIN notify_idempotencyrecord r ON r.application_id = %s AND r.key_hash = %s
+"""
+
+
+def _lock_and_look(application: Application, key_hash: str) -> _Seen:
     digest = hashlib.sha256(f"idempotency:{application.pk}:{key_hash}".encode()).digest()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [int.from_bytes(digest[:8], signed=True)])
-        return bool(cursor.fetchone()[0])
+        cursor.execute(_LOCK_AND_LOOK, [int.from_bytes(digest[:8], signed=True), application.pk, key_hash])
+        locked, record_id, *rest = cursor.fetchone()
+    if locked != "true":
+        raise IdempotencyKeyInFlight(retry_after=1.0)
+    return _Seen(record_id, *rest) if record_id is not None else _Seen(None)
 
 
-def _remember(*, record: IdempotencyRecord | None, fresh: IdempotencyRecord) -> None:
+def _replay(seen: _Seen) -> Response:
+    stored = orjson.Fragment(seen.body)
+    return Response(stored, status=seen.status, headers={"Idempotent-Replayed": "true"})
+
+
+def _remember(*, seen: _Seen, application: Application, key_hash: str, request_hash: str, answer: Answer) -> None:
     # JSON inside a JSON string: jsonb would reorder the members, and a replay is the first answer, byte for byte.
-    if record is not None:
-        fresh.pk = record.pk
-        fresh.save(force_update=True)
-    else:
-        fresh.save(force_insert=True)
+    body = orjson.dumps(encode(answer.body).decode()).decode()
+    values: list[Any] = [request_hash, answer.status, body, timezone.now()]
+    with connection.cursor() as cursor:
+        if seen.record_id is None:
+            cursor.execute(
+                "INSERT INTO notify_idempotencyrecord"
+                " (request_hash, status_code, body, created_at, application_id, key_hash)"
+                " VALUES (%s, %s, %s, %s, %s, %s)",
+                [*values, application.pk, key_hash],
+            )
+        else:
+            cursor.execute(
+                "UPDATE notify_idempotencyrecord SET request_hash = %s, status_code = %s, body = %s, created_at = %s"
+                " WHERE id = %s",
+                [*values, seen.record_id],
+            )
 
 
 def run_idempotently(
@@ -115,25 +151,15 @@ def run_idempotently(
     key_hash = hashlib.sha256(f"{kind}{key}".encode()).hexdigest()
     request_hash = fingerprint.hex()
     with transaction.atomic():
-        if not _lock(application, key_hash):
-            raise IdempotencyKeyInFlight(retry_after=1.0)
-        now = timezone.now()
-        record = IdempotencyRecord.objects.filter(application_id=application.pk, key_hash=key_hash).first()
-        if record is not None and record.created_at > now - settings.NOTIFY["IDEMPOTENCY_TTL"]:
-            if record.request_hash != request_hash:
+        seen = _lock_and_look(application, key_hash)
+        fresh_after = timezone.now() - settings.NOTIFY["IDEMPOTENCY_TTL"]
+        if seen.created_at is not None and seen.created_at > fresh_after:
+            if seen.request_hash != request_hash:
                 raise IdempotencyKeyReused
-            return _replay(record)
+            return _replay(seen)
         answer = work()
         if answer.is_success:
-            fresh = IdempotencyRecord(
-                application_id=application.pk,
-                key_hash=key_hash,
-                request_hash=request_hash,
-                status_code=answer.status,
-                body=encode(answer.body).decode(),
-                created_at=now,
-            )
-            _remember(record=record, fresh=fresh)
+            _remember(seen=seen, application=application, key_hash=key_hash, request_hash=request_hash, answer=answer)
     return _to_response(answer)
 
 

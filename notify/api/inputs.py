@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
@@ -22,6 +23,9 @@ PriorityName = Literal["critical", "normal", "bulk"]
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL_IN_TEXT: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MAX_TTL_S: Final = 90 * 24 * 3600
+#: As deep as an object may be, to be written again inside of answers and callbacks.
+_MAX_DEPTH: Final = 32
+_INTEGERS: Final = range(-(2**63), 2**63)
 
 
 def _one_line(text: str) -> str:
@@ -39,24 +43,36 @@ def _plain_text(text: str) -> str:
 def _small_object(value: dict[str, Any]) -> dict[str, Any]:
     if not value:
         return value
+    _check_parts(value, depth=1)
     limit = settings.NOTIFY["MAX_PARAMS_BYTES"]
-    try:
-        raw = orjson.dumps(value)
-    except TypeError:  # an integer beyond 64 bits, or nested too deeply
-        raise PydanticCustomError("not_allowed", "A value in here is larger than can be stored.") from None
-    if len(raw) > limit:
-        raise PydanticCustomError("too_long", f"At most {limit} bytes of JSON.")
-    if b"\\u0000" in raw and _holds_nul(value):
-        raise PydanticCustomError("control_character", "The character U+0000 can't be stored.")
+    if len(orjson.dumps(value)) > limit:
+        raise PydanticCustomError("bytes_too_long", "{max_length}", {"max_length": limit})
     return value
 
 
-def _holds_nul(value: Any) -> bool:
+def _check_parts(value: Any, *, depth: int) -> None:
+    """Refuses what can't be stored, or not be read again as it was written."""
     if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any("\0" in key or _holds_nul(inner) for key, inner in value.items())
-    return isinstance(value, list) and any(_holds_nul(inner) for inner in value)
+        if "\0" in value:
+            raise PydanticCustomError("control_character", "The character U+0000 can't be stored.")
+    elif isinstance(value, dict | list):
+        if depth > _MAX_DEPTH:
+            raise PydanticCustomError("too_deep", f"At most {_MAX_DEPTH} levels.")
+        for inner in (*value, *value.values()) if isinstance(value, dict) else value:
+            _check_parts(inner, depth=depth + 1)
+    elif isinstance(value, int | float) and not _is_portable(value):
+        raise PydanticCustomError("out_of_range", "A number in here is beyond 64 bits; write it as text.")
+
+
+def _is_portable(number: float) -> bool:
+    """Whether a reader of JSON can hold it. PostgreSQL writes out large floats, so they would come back as integers."""
+    if isinstance(number, int):
+        return number in _INTEGERS
+    return math.isfinite(number) and abs(number) < 2.0**63
+
+
+def _empty_if_null(value: object) -> object:
+    return {} if value is None else value
 
 
 def _callback_url(url: str) -> str:
@@ -89,7 +105,11 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, BeforeValidator(_iso_text), AfterValidator(_in_utc)]
 Line = Annotated[str, AfterValidator(_one_line)]
 Address = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-SmallObject = Annotated[dict[str, Any], AfterValidator(_small_object)]
+SmallObject = Annotated[
+    dict[str, Any],
+    BeforeValidator(_empty_if_null, json_schema_input_type=dict[str, Any] | None),
+    AfterValidator(_small_object),
+]
 Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,4}$", max_length=35)]
 
 

@@ -36,13 +36,14 @@ class Notifications(ApiView):
     @list_schema
     def get(self, request: Request) -> Response:
         """A page of notifications."""
-        return list_notifications(request, application=self.application)
+        return list_notifications(self)
 
     @extend_schema(
         operation_id="send_notification",
         summary="Send a notification",
         description="Accepts one notification to one person. `202` means that its deliveries are stored: from here on "
-        "they reach the person, or their end is accounted for.",
+        "they reach the person, or their end is accounted for. `429 lane_saturated`: too much waits in a lane it goes "
+        "to; nothing was stored, and `Retry-After` says when it is worth another try. Never for `critical`.",
         tags=["Notifications"],
         parameters=[IDEMPOTENCY_KEY],
         request=NotificationInput,
@@ -82,7 +83,8 @@ class NotificationBatch(ApiView):
         operation_id="send_batch",
         summary="Send a batch",
         description="Accepts one message to up to 10,000 people, or, as `application/x-ndjson` (the common part on the "
-        "first line, then a recipient a line), to up to 100,000. All or nothing, unless `on_invalid` is `skip`.",
+        "first line, then a recipient a line), to up to 100,000. All or nothing, unless `on_invalid` is `skip`. "
+        "`429 lane_saturated` as for one notification, and before any recipient is looked at.",
         tags=["Batches"],
         parameters=[IDEMPOTENCY_KEY],
         request={"application/json": BatchBody, "application/x-ndjson": OpenApiTypes.BINARY},

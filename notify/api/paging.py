@@ -9,9 +9,10 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from notify.api import inputs
 from notify.api.validation import Input
 
 DEFAULT_LIMIT: Final = 50
@@ -44,7 +45,7 @@ def _check_cursor(cursor: str) -> str:
 
 Cursor = Annotated[str, StringConstraints(max_length=64), AfterValidator(_check_cursor)]
 #: Times that ids and PostgreSQL can both hold.
-Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(9000, 1, 1, tzinfo=UTC))]
+Moment = Annotated[inputs.Moment, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(9000, 1, 1, tzinfo=UTC))]
 
 
 class PageQuery(Input):

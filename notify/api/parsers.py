@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import IO, Any, Protocol, cast
 
 import orjson
 from django.conf import settings
 from django.http import HttpRequest
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from notify.errors import MalformedRequest, PayloadTooLarge
+from notify.api import bodies
+from notify.errors import MalformedRequest, NotifyError, PayloadTooLarge
 
 
 class Readable(Protocol):
     """What a body can be read from."""
 
     def read(self, size: int, /) -> bytes: ...
+
+
+class UnsupportedEncoding(NotifyError):
+    """Compressed bodies are not read: send it without Content-Encoding."""
+
+    code = "unsupported_media_type"
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What is read instead (RFC 9110, section 15.5.16)."""
+        return {"Accept-Encoding": "identity"}
 
 
 def _django_request(request: Request | HttpRequest) -> HttpRequest:
@@ -35,8 +50,10 @@ def declared_length(request: Request | HttpRequest) -> int | None:
 
 def open_body(request: Request | HttpRequest) -> Readable:
     """The unread body. Chunked requests have no length, and Django takes that for an empty body: those are read from
-    the server's own stream, where it promises to end it."""
+    the server's own stream, where it promises to end it. Raises UnsupportedEncoding."""
     request = _django_request(request)
+    if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedEncoding
     if declared_length(request) is None and request.META.get("wsgi.input_terminated"):
         return cast("IO[bytes]", request.META["wsgi.input"])
     return request
@@ -44,7 +61,8 @@ def open_body(request: Request | HttpRequest) -> Readable:
 
 def read_body(request: Request | HttpRequest, *, limit: int | None = None) -> bytes:
     """The whole body, read once and kept. ``limit`` is in bytes (``NOTIFY["MAX_BODY_BYTES"]`` when not given); at most
-    one byte more is ever read. Raises PayloadTooLarge."""
+    one byte more is ever read. Raises PayloadTooLarge, UnsupportedEncoding, TooManyBodies, and
+    MalformedRequest for a body cut short."""
     django_request = _django_request(request)
     if hasattr(django_request, "_body"):
         return django_request.body
@@ -52,9 +70,13 @@ def read_body(request: Request | HttpRequest, *, limit: int | None = None) -> by
     length = declared_length(django_request)
     if length is not None and length > limit:
         raise _too_large(limit)
-    raw = _read(open_body(django_request), limit + 1 if length is None else length)
+    stream = open_body(django_request)
+    with bodies.reading(request):
+        raw = _read(stream, limit + 1 if length is None else length)
     if len(raw) > limit:
         raise _too_large(limit)
+    if length is not None and len(raw) < length:
+        raise cut_short()
     django_request._body = raw  # where Django itself keeps a body that it has read
     return raw
 
@@ -69,6 +91,11 @@ def _read(stream: Readable, wanted: int) -> bytes:
         pieces.append(piece)
         missing -= len(piece)
     return b"".join(pieces)
+
+
+def cut_short() -> MalformedRequest:
+    """What is said of a body whose end never came."""
+    return MalformedRequest("The body ends before its Content-Length does.")
 
 
 def _too_large(limit: int) -> PayloadTooLarge:
@@ -102,7 +129,10 @@ class JsonParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The body of the request in ``parser_context``."""
+        """The body of the request in ``parser_context``. Raises UnsupportedMediaType: to REST framework ``*/*`` is any
+        type, and here it is none."""
+        if (media_type or "").partition(";")[0].strip().lower() != self.media_type:
+            raise UnsupportedMediaType(media_type or "")
         context = parser_context or {}
         return read_json(context["request"], limit=getattr(context.get("view"), "max_body_bytes", None))
 

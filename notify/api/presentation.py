@@ -95,6 +95,7 @@ def notification(row: Notification, deliveries: Sequence[Delivery]) -> dict[str,
         "metadata": {**shared, **row.metadata},
         "ref": row.ref or None,
         "batch_id": row.batch_id,
+        "test": row.is_test,
         "send_at": row.send_at,
         "expires_at": row.expires_at,
     }
@@ -121,7 +122,7 @@ def timeline(events: Iterable[TimelineEvent]) -> dict[str, Any]:
     }
 
 
-def batch(row: Batch, counts: Mapping[str, int], *, rescued: int = 0) -> dict[str, Any]:
+def batch(row: Batch, counts: Mapping[str, int], *, is_test: bool, rescued: int = 0) -> dict[str, Any]:
     """A BatchShape. ``rescued``: how many failed deliveries another channel took over from."""
     complete = not any(counts.get(status, 0) for status in IN_FLIGHT)
     ended = "cancelled" if row.cancelled_at is not None else "complete"
@@ -130,6 +131,7 @@ def batch(row: Batch, counts: Mapping[str, int], *, rescued: int = 0) -> dict[st
         "created_at": row.created_at,
         "accepted": row.accepted,
         "rejected": row.rejected,
+        "test": is_test,
         "status": ended if complete else "in_progress",
         "complete": complete,
         "counts": dict(counts),
@@ -139,7 +141,7 @@ def batch(row: Batch, counts: Mapping[str, int], *, rescued: int = 0) -> dict[st
 
 
 def dead_letter(row: DeadLetter, attempts: Iterable[Attempt]) -> dict[str, Any]:
-    """A DeadLetterShape."""
+    """A DeadLetterShape. ``row`` is one of ``burials``, with its ``is_test``."""
     return {
         "id": row.id,
         "delivery_id": row.delivery_id,
@@ -151,6 +153,7 @@ def dead_letter(row: DeadLetter, attempts: Iterable[Attempt]) -> dict[str, Any]:
         "detail": _masked(row.detail),
         "attempts": row.attempts,
         "state": row.state,
+        "test": bool(getattr(row, "is_test", False)),
         "created_at": row.created_at,
         "resolved_at": row.resolved_at,
         "resolved_by": _masked(row.resolved_by),

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from rest_framework import exceptions
 
 from notify.api.validation import field_errors
+from notify.databases import NO_ROOM
 from notify.errors import FieldError, NotifyError
 
 logger = logging.getLogger(__name__)
@@ -146,8 +147,10 @@ _BY_CLASS: Final[tuple[tuple[type[Exception], Callable[[Any], Problem]], ...]] =
 
 
 def _is_outage(error: BaseException) -> bool:
-    """Whether PostgreSQL is away, changing its leader, or too slow: asking again soon may well succeed."""
+    """Whether PostgreSQL is away, changing its leader, out of room, or too slow: asking again soon may well succeed."""
     if isinstance(error, (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)):
+        return True
+    if NO_ROOM in str(error):
         return True
     cause = error.__cause__ if isinstance(error, InternalError) else error
     return isinstance(cause, ReadOnlySqlTransaction)

@@ -21,9 +21,9 @@ from notify.api.idempotency import IdempotentPost
 from notify.api.inputs import ChannelName
 from notify.api.paging import CreatedQuery, page, parameters
 from notify.api.shapes import NotificationPage, NotificationShape, TimelineShape
-from notify.api.validation import Input, parse
+from notify.api.validation import Input
 from notify.errors import Conflict
-from notify.models import Application, DeliveryStatus, Notification
+from notify.models import DeliveryStatus, Notification
 
 #: Text that PostgreSQL can hold: it has no NUL.
 Text = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
@@ -38,9 +38,9 @@ class NotificationQuery(CreatedQuery):
     template: Text | None = Field(default=None, description="Those sent with this template, whichever version.")
     ref: Text | None = Field(default=None, description="Those with this reference of yours.")
 
-    def where(self) -> queries.NotificationFilter:
-        """The filter that it asks for."""
-        return queries.NotificationFilter(**self.model_dump(exclude={"limit", "cursor"}))
+    def where(self, *, is_test: bool | None) -> queries.NotificationFilter:
+        """The filter that it asks for, from a key that sees ``is_test``."""
+        return queries.NotificationFilter(**self.model_dump(exclude={"limit", "cursor"}), is_test=is_test)
 
 
 class Nothing(Input):
@@ -51,6 +51,11 @@ def present(rows: Sequence[Notification]) -> list[dict[str, Any]]:
     """Notifications with their deliveries, as they are answered. One query."""
     deliveries = queries.deliveries_of(rows)
     return [presentation.notification(row, deliveries[row.id]) for row in rows]
+
+
+def find_notification(view: ApiView, notification_id: str) -> Notification:
+    """The notification with this id among those that the key sees. Raises NotFound."""
+    return queries.find_notification(application=view.application, notification_id=notification_id, is_test=view.seen)
 
 
 list_schema: Final = extend_schema(
@@ -69,11 +74,11 @@ list_schema: Final = extend_schema(
 )
 
 
-def list_notifications(request: Request, *, application: Application) -> Response:
+def list_notifications(view: ApiView) -> Response:
     """The answer to ``GET notifications``, three queries at most. Raises InvalidRequest."""
-    query = parse(NotificationQuery, request.query_params.dict())
+    query = view.read_query(NotificationQuery)
     found = queries.list_notifications(
-        application=application, where=query.where(), before=query.before, limit=query.limit
+        application=view.application, where=query.where(is_test=view.seen), before=query.before, limit=query.limit
     )
     return Response(page(present(found.rows), found.next_before))
 
@@ -92,7 +97,7 @@ class NotificationDetail(ApiView):
     )
     def get(self, request: Request, notification_id: str) -> Response:
         """One notification."""
-        found = queries.find_notification(application=self.application, notification_id=notification_id)
+        found = find_notification(self, notification_id)
         return Response(present([found])[0])
 
 
@@ -111,7 +116,7 @@ class NotificationTimeline(ApiView):
     )
     def get(self, request: Request, notification_id: str) -> Response:
         """One notification's story."""
-        found = queries.find_notification(application=self.application, notification_id=notification_id)
+        found = find_notification(self, notification_id)
         past = queries.history(found)
         return Response(presentation.timeline(timeline.build(found, past.deliveries, past.attempts, past.events)))
 
@@ -124,7 +129,7 @@ class NotificationCancel(IdempotentPost, ApiView):
         summary="Cancel a notification",
         description="Cancels the deliveries that were not yet handed to a provider. One that is being sent can't be "
         "called back, but is not tried again, nor on another channel. "
-        "`409 conflict` when nothing is left to cancel.",
+        "`409 conflict` when nothing is left to cancel; `403 test_data` for a live key where a test key sent it.",
         tags=["Notifications"],
         parameters=[identifier("notification_id", "The notification."), IDEMPOTENCY_KEY],
         request=None,
@@ -134,7 +139,8 @@ class NotificationCancel(IdempotentPost, ApiView):
     def post(self, request: Request, notification_id: str) -> Response:
         """Cancels what is not yet handed over."""
         self.read(Nothing)
-        found = queries.find_notification(application=self.application, notification_id=notification_id)
+        found = find_notification(self, notification_id)
+        self.check_kind(is_test=found.is_test)
         if not lanes.cancel(notification_ids=[found.id], actor=actor(self), now=timezone.now()):
             raise Conflict("Nothing of this notification is left to cancel.")
         return Response(present([found])[0])

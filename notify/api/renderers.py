@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,15 @@ def _encode(value: Any) -> Any:
 
 def encode(data: Any) -> bytes:
     """``data`` as JSON: dataclasses, UUIDs and times included."""
-    return orjson.dumps(data, default=_encode, option=_OPTIONS)
+    try:
+        return orjson.dumps(data, default=_encode, option=_OPTIONS)
+    except TypeError:
+        # Integers beyond 64 bits, or depths: rows from before such were refused hold them, and are read all the same.
+        return json.dumps(data, default=_encode_alone, separators=(",", ":")).encode()
+
+
+def _encode_alone(value: Any) -> Any:
+    return orjson.loads(orjson.dumps(value, default=_encode, option=_OPTIONS))
 
 
 class JsonRenderer(BaseRenderer):

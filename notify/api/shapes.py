@@ -64,6 +64,7 @@ class NotificationShape(Shape):
     metadata: dict[str, Any]
     ref: str | None
     batch_id: UUID | None
+    test: bool = Field(description="Whether a test key sent it.")
     send_at: datetime | None
     expires_at: datetime
 
@@ -137,6 +138,7 @@ class BatchShape(Shape):
     created_at: datetime
     accepted: int
     rejected: int
+    test: bool = Field(description="Whether a test key sent it.")
     status: Literal["in_progress", "complete", "cancelled"]
     complete: bool
     counts: dict[str, int] = Field(description="Deliveries by state, every state present.")
@@ -172,6 +174,7 @@ class DeadLetterShape(Shape):
     detail: str | None
     attempts: int
     state: str
+    test: bool = Field(description="Whether a test key sent it.")
     created_at: datetime
     resolved_at: datetime | None
     resolved_by: str | None

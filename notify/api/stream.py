@@ -17,9 +17,10 @@ from django.conf import settings
 from pydantic import ValidationError
 from rest_framework.request import Request
 
+from notify.api import bodies
 from notify.api.idempotency import start_fingerprint
 from notify.api.inputs import RecipientInput, StreamHead
-from notify.api.parsers import declared_length, open_body, parse_json
+from notify.api.parsers import Readable, cut_short, declared_length, open_body, parse_json
 from notify.api.validation import field_errors, parse
 from notify.errors import FieldError, InvalidRequest, MalformedRequest, PayloadTooLarge
 from notify.orders import Recipient
@@ -39,27 +40,17 @@ class Stream:
 
     @classmethod
     def receive(cls, request: Request) -> Stream:
-        """Reads the body of ``request``. Raises PayloadTooLarge."""
-        limit: int = settings.NOTIFY["MAX_STREAM_BODY_BYTES"]
+        """Reads the body of ``request``. Raises PayloadTooLarge, TooManyBodies, and MalformedRequest for one that was
+        cut short."""
         digest: hashlib._Hash = start_fingerprint(request)
-        file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  (closed by whoever asked for the stream)
         source = open_body(request)
-        missing = declared_length(request)
-        size = 0
-        while missing is None or missing > 0:
-            piece = source.read(_PIECE if missing is None else min(_PIECE, missing))
-            if not piece:
-                break
-            size += len(piece)
-            if size > limit:
-                file.close()
-                raise PayloadTooLarge(f"The body is larger than the {limit} bytes that this call takes.")
-            digest.update(piece)
-            file.write(piece)
-            missing = None if missing is None else missing - len(piece)
-        if missing:
+        file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  (closed by whoever asked for the stream)
+        try:
+            with bodies.reading(request):
+                _copy(source, file, digest, length=declared_length(request))
+        except BaseException:
             file.close()
-            raise MalformedRequest("The body ends before its Content-Length does.")
+            raise
         return cls(file, digest.digest())
 
     def close(self) -> None:
@@ -67,9 +58,12 @@ class Stream:
         self._file.close()
 
     def head(self) -> StreamHead:
-        """The common part. Raises MalformedRequest or InvalidRequest."""
+        """The common part. Raises MalformedRequest, PayloadTooLarge or InvalidRequest."""
         self._file.seek(0)
-        line = self._file.readline(settings.NOTIFY["MAX_BODY_BYTES"])
+        limit: int = settings.NOTIFY["MAX_BODY_BYTES"]
+        line = self._file.readline(limit + 1)
+        if len(line) > limit:
+            raise PayloadTooLarge(f"The first line is longer than {limit} bytes.")
         if not line.strip():
             raise MalformedRequest("The first line holds the common part of the batch; it is empty.")
         return parse(StreamHead, parse_json(line, what="Line 1"), prefix="lines[1]")
@@ -98,6 +92,22 @@ class Stream:
                 yield [FieldError("", "too_long", f"Line {number} is longer than {longest} bytes.")]
             else:
                 yield _recipient(line, number)
+
+
+def _copy(source: Readable, file: IO[bytes], digest: hashlib._Hash, *, length: int | None) -> None:
+    limit: int = settings.NOTIFY["MAX_STREAM_BODY_BYTES"]
+    size = 0
+    while length is None or size < length:
+        piece = source.read(_PIECE if length is None else min(_PIECE, length - size))
+        if not piece:
+            break
+        size += len(piece)
+        if size > limit:
+            raise PayloadTooLarge(f"The body is larger than the {limit} bytes that this call takes.")
+        digest.update(piece)
+        file.write(piece)
+    if length is not None and size < length:
+        raise cut_short()
 
 
 def _recipient(line: bytes, number: int) -> Recipient | list[FieldError]:

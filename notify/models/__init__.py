@@ -6,6 +6,7 @@ from notify.models.dead_letter import DeadLetter
 from notify.models.delivery import Attempt, Delivery, DeliveryKind, DeliveryStatus
 from notify.models.event import Event
 from notify.models.idempotency import IdempotencyRecord
+from notify.models.load import LaneLoad
 from notify.models.notification import Notification, Route
 from notify.models.pulse import LanePulse
 from notify.models.template import Template, TemplateVersion
@@ -21,6 +22,7 @@ __all__ = [
     "DeliveryStatus",
     "Event",
     "IdempotencyRecord",
+    "LaneLoad",
     "LanePulse",
     "Notification",
     "Route",

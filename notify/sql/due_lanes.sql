@@ -1,5 +1,6 @@
 -- Which lanes have work that is due, since when, and when they were last seen moving: a loose index scan over the lanes,
--- and in each over its applications.
+-- and in each over its applications. Pulses are dated by the database's clock: the last column is translated into that
+-- of the caller, by how long ago it was.
 WITH RECURSIVE lanes AS (
     (SELECT d.lane
        FROM notify_delivery d
@@ -36,7 +37,7 @@ WITH RECURSIVE lanes AS (
       FROM waiting w
      WHERE w.application_id IS NOT NULL
 )
-SELECT h.lane, min(h.due_at), p.seen_at
+SELECT h.lane, min(h.due_at), %(now)s - (clock_timestamp() - p.seen_at)
   FROM heads h
   LEFT JOIN notify_lanepulse p ON p.lane = h.lane
  WHERE h.due_at <= %(now)s

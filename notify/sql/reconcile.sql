@@ -14,9 +14,10 @@ WITH owed AS (
 ), per_notification AS (
     SELECT notification_id, sum(deliveries) AS deliveries FROM present GROUP BY notification_id
 ), promised AS (
-    SELECT coalesce(sum(greatest(b.accepted - counted.notifications, 0)), 0) AS missing
-      FROM notify_batch b,
-           LATERAL (SELECT count(*) AS notifications FROM owed WHERE owed.batch_id = b.id) counted
+    SELECT coalesce(sum(greatest(b.accepted - coalesce(counted.notifications, 0), 0)), 0) AS missing
+      FROM notify_batch b
+      LEFT JOIN (SELECT batch_id, count(*) AS notifications FROM owed GROUP BY batch_id) counted
+             ON counted.batch_id = b.id
      WHERE b.id >= %(since)s
 )
 SELECT 'state', p.status, sum(p.deliveries)::bigint FROM present p GROUP BY p.status

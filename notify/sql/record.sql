@@ -1,5 +1,6 @@
 -- Writes what became of claimed deliveries. Rows whose lease has passed to somebody else are left alone, and are
 -- missing from what is returned. What was cancelled while it was being sent is not tried again.
+-- "status || ''": found by their keys, never by the index of leases, which holds all that is being sent.
 UPDATE notify_delivery d
    SET status = CASE WHEN d.cancel_requested AND v.status = 'queued' THEN 'cancelled' ELSE v.status END,
        due_at = coalesce(v.due_at, d.due_at),
@@ -20,5 +21,6 @@ UPDATE notify_delivery d
               %(finished_ats)s::timestamptz[])
        AS v (id, status, due_at, used, waited, provider, provider_message_id, error_code, error_detail, sent_at,
              delivered_at, finished_at)
- WHERE d.id = v.id AND d.id >= %(first)s AND d.id <= %(last)s AND d.status = 'sending' AND d.lease = %(lease)s
+ WHERE d.id = v.id AND d.id >= %(first)s AND d.id <= %(last)s
+   AND d.status || '' = 'sending' AND d.lease = %(lease)s
 RETURNING d.id, d.cancel_requested

@@ -128,3 +128,14 @@ def test_the_list_of_notifications_counts_nothing(
     with django_assert_max_num_queries(MAX_QUERIES) as queries:
         admin.get(reverse("admin:notify_notification_changelist") + query)
     assert not [each["sql"] for each in queries.captured_queries if "COUNT(" in each["sql"].upper()]
+
+
+@pytest.mark.parametrize("query", ["q=%00", "q=a%00b", "status=%00", "channel=%00", "p=%00", "o=%00", "x=%00", "%00=1"])
+@pytest.mark.parametrize("url_name", [*LISTS, *PEOPLE_LISTS])
+def test_a_nul_in_a_search_or_filter_is_a_bad_request(admin: Client, url_name: str, query: str) -> None:
+    assert admin.get(f"{reverse(url_name)}?{query}").status_code == 400
+
+
+def test_a_nul_in_an_address_is_a_bad_request(admin: Client) -> None:
+    for address in ("/admin/notify/notification/a%00/change/", "/admin/%00", "/admin/login/?next=%00"):
+        assert admin.get(address).status_code == 400

@@ -13,9 +13,10 @@ from uuid import uuid4
 import pytest
 
 from channels import directory, gateway
-from channels.gateway import Session
 from channels.models import Channel, Provider
+from channels.session import LINES, Session
 from channels.types import OutboundMessage, SendResult
+from tests.conftest import WaitFor
 
 pytestmark = pytest.mark.django_db
 
@@ -150,7 +151,7 @@ def test_a_change_of_configuration_is_taken_up_without_a_restart() -> None:
 def test_a_line_that_was_closed_under_a_session_is_opened_again() -> None:
     provider("a")
     assert send(message())[0].receipt is not None
-    for line in gateway._lines.all():
+    for line in LINES.all():
         line.close()
     assert send(message())[0].receipt is not None
 
@@ -171,6 +172,115 @@ def test_a_hung_provider_takes_no_place_of_another() -> None:
     talk.withdraw()
 
 
+def test_what_a_hung_provider_has_no_room_for_goes_to_the_other_at_once(wait_for: WaitFor) -> None:
+    hung = provider("hung", weight=1000, timeout_rate=1.0, max_concurrency=2, timeout_s=8)
+    fine = provider("fine", weight=1)
+    talk = session()
+    talk.submit(message() for _ in range(40))
+    results: list[SendResult] = []
+    wait_for(lambda: results.extend(talk.collect(timeout=0.1, at_most=50)) or len(results) >= 38, timeout=6)
+    assert {result.provider for result in results} == {fine.name}
+    assert f"{hung.name} is busy" in results[-1].tries[0].reason
+    talk.withdraw()
+
+
+def test_a_last_resort_takes_nothing_that_the_others_are_only_too_busy_for() -> None:
+    busy = provider("busy", weight=100, latency_ms=20, max_concurrency=2)
+    provider("last", weight=0)
+    assert {result.provider for result in send(*[message() for _ in range(30)])} == {busy.name}
+
+
+def test_a_hung_provider_leaves_appetite_for_the_other() -> None:
+    provider("hung", timeout_rate=1.0, max_concurrency=64, timeout_s=8)
+    talk = session()
+    talk.submit(message() for _ in range(64))
+    assert talk.appetite(at_most=500, ahead_s=0.25) == 0
+    provider("fine", max_concurrency=4, latency_ms=50)
+    directory.forget()
+    assert 0 < talk.appetite(at_most=500, ahead_s=0.25) <= 4
+    talk.withdraw()
+
+
+@pytest.mark.usefixtures("clean_redis")
+def test_while_the_only_provider_is_at_its_rate_limit_nothing_is_fetched_for_it() -> None:
+    provider("slow", rate_limit="5/h")
+    send(*[message() for _ in range(8)])
+    assert session().appetite(at_most=500, ahead_s=0.25) == 0
+
+
+def test_what_was_asked_already_is_not_forgotten_when_the_rest_is_withdrawn(wait_for: WaitFor) -> None:
+    provider("bad", weight=1000, error_rate=1.0, error="unavailable")
+    slow = provider("slow", weight=0, latency_ms=400, max_concurrency=1)
+    talk = session()
+    talk.submit(message() for _ in range(6))
+    results: list[SendResult] = []
+
+    def queued_at_the_second() -> bool:
+        results.extend(talk.collect(timeout=0.01, at_most=50))
+        return any(line.spec.name == slow.name and line.bulkhead.room("normal")[1] >= 4 for line in LINES.all())
+
+    wait_for(queued_at_the_second)
+    assert talk.withdraw() == []
+    while talk.pending:
+        results += talk.collect(timeout=1.0, at_most=50)
+    assert len(results) == 6
+    assert sum(result.error is not None and result.error.code == "unavailable" for result in results) >= 4
+
+
+def test_a_message_that_passed_to_somebody_else_is_not_handed_over() -> None:
+    provider("a")
+    talk = session()
+    lost, kept = message(), message()
+    talk.lease.lost.add(lost.id)
+    talk.submit([lost, kept])
+    results: dict[Any, SendResult] = {}
+    while talk.pending:
+        results |= {result.message.id: result for result in talk.collect(timeout=1.0, at_most=9)}
+    assert results[kept.id].receipt is not None
+    assert results[lost.id].error is not None
+    assert results[lost.id].error.code == "lease_lost"
+    assert results[lost.id].tries == ()
+
+
+def test_a_message_whose_deadline_passed_while_it_waited_for_a_place_is_not_sent() -> None:
+    provider("slow", latency_ms=200, max_concurrency=1)
+    late = message(deadline=datetime.now(UTC) + timedelta(milliseconds=100))
+    patient = message()
+    talk = session()
+    talk.submit([patient])
+    talk.submit([late])
+    results: dict[Any, SendResult] = {}
+    while talk.pending:
+        results |= {result.message.id: result for result in talk.collect(timeout=1.0, at_most=9)}
+    assert results[patient.id].receipt is not None
+    error = results[late.id].error
+    assert error is not None
+    assert (error.code, error.uses_attempt, results[late.id].tries) == ("too_late", False, ())
+
+
+def test_an_older_view_of_the_configuration_does_not_replace_a_newer_line() -> None:
+    row = provider("a")
+    (old,) = directory.channel("sms").providers
+    row.weight = 50
+    row.save()
+    directory.forget()
+    (new,) = directory.channel("sms").providers
+    line = LINES.line(new)
+    assert LINES.line(old) is line
+    assert not line.closed
+
+
+def test_what_waits_on_a_line_that_was_replaced_can_be_withdrawn() -> None:
+    row = provider("slow", latency_ms=300, max_concurrency=1)
+    talk = session()
+    talk.submit(message() for _ in range(10))
+    row.weight = 50
+    row.save()
+    directory.forget()
+    LINES.line(directory.channel("sms").providers[0])
+    assert len(talk.withdraw()) >= 8
+
+
 def test_what_was_not_handed_over_can_be_withdrawn() -> None:
     provider("slow", latency_ms=300, max_concurrency=2)
     talk = session()
@@ -188,7 +298,7 @@ def test_what_was_not_handed_over_can_be_withdrawn() -> None:
 def test_nothing_is_handed_over_once_the_lease_is_no_longer_ours() -> None:
     provider("a")
     talk = session()
-    talk.valid_until = time.monotonic() - 1
+    talk.lease.until = time.monotonic() - 1
     talk.submit([message()])
     (result,) = talk.collect(timeout=2.0, at_most=1)
     assert result.error is not None

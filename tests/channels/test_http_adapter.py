@@ -180,7 +180,8 @@ def test_a_server_that_drips_gets_no_more_time_than_one_that_hangs(talk: Callabl
 
 
 def test_no_more_than_the_limit_of_an_answer_is_read() -> None:
-    with http_server(response(200, b"x" * (MAX_ANSWER_BYTES * 20))) as server:
+    endless = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"x" * (MAX_ANSWER_BYTES * 20)
+    with http_server(lambda connection: connection.sendall(endless)) as server:
         assert len(post(server.url).body) == MAX_ANSWER_BYTES
 
 
@@ -337,3 +338,13 @@ def test_what_was_asked_stays_in_the_text() -> None:
 def test_a_503_with_retry_after_keeps_it() -> None:
     error = error_for(Response(503, {"retry-after": "7"}, b""))
     assert (type(error), error.retry_after) == (Unavailable, 7.0)
+
+
+def test_an_answer_that_announces_more_than_we_read_is_not_waited_for() -> None:
+    def promise(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{")
+        server.stopping.wait(30)
+
+    with http_server(promise) as server:
+        answer = post(server.url)
+    assert (answer.status, answer.body) == (200, b"")

@@ -66,7 +66,16 @@ def test_a_second_attempt_changes_nothing() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("fields", [{"text": "nul \x00"}, {"metadata": {"a": "\x00"}}, {"application": "x" * 100}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"text": "nul \x00"},
+        {"metadata": {"a": "\x00"}},
+        {"application": "x" * 100},
+        {"text": None},
+        {"metadata": {"a": object()}},
+    ],
+)
 def test_one_message_the_database_refuses_does_not_take_the_others_with_it(fields: dict[str, Any]) -> None:
     good, bad = [message(to="u1") for _number in range(3)], message(to="u1", **fields)
     answers = {one.id: answer for one, answer in inapp().send_batch([good[0], bad, *good[1:]], timeout=5)}

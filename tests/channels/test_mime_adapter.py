@@ -66,6 +66,13 @@ def test_any_html_has_a_text(html: str) -> None:
     assert isinstance(mime.text_of(html), str)
 
 
+@pytest.mark.parametrize(
+    "odd", ["<![", "<![if !x]>", "<![ foo]>", "<![foo[bar]]>", "<![CDATA[x]]>", "<!", "<?x?>", "</>"]
+)
+def test_odd_declarations_in_html_are_no_text(odd: str) -> None:
+    assert mime.text_of(f"<p>before</p>{odd}<p>after</p>").split()[0] == "before"
+
+
 def test_html_of_any_depth_has_a_text() -> None:
     assert mime.text_of("<div>" * 50_000 + "deep" + "</b>" * 50_000) == "deep"
 

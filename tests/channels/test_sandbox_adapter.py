@@ -212,3 +212,9 @@ class TestByServer:
     def test_a_dead_server_is_unavailable(self) -> None:
         with pytest.raises(Unavailable):
             sandbox(base_url=f"http://127.0.0.1:{dead_port()}").send(message(), timeout=5)
+
+
+def test_a_batch_may_end_before_all_of_it_was_given_out() -> None:
+    messages = [message() for _number in range(3)]
+    answers = list(sandbox().send_batch(iter(messages[:2]), timeout=5))
+    assert [one for one, _answer in answers] == messages[:2]

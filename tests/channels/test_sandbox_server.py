@@ -18,6 +18,7 @@ import urllib3
 from channels.adapters.http_sms import HttpSmsAdapter
 from channels.adapters.smtp import SmtpAdapter
 from channels.errors import (
+    EndpointUnavailable,
     MessageRejected,
     Misconfigured,
     OutcomeUnknown,
@@ -148,7 +149,7 @@ def test_a_gateway_misbehaves_as_told(
     ("behaviour", "kind", "taken"),
     [
         ({"error": "unavailable"}, Unavailable, 0),
-        ({"error": "throttled"}, Throttled, 0),
+        ({"error": "throttled"}, EndpointUnavailable, 0),
         ({"error": "recipient_rejected"}, RecipientRejected, 0),
         ({"error": "message_rejected"}, MessageRejected, 0),
         ({"error": "misconfigured"}, Misconfigured, 0),

@@ -21,6 +21,7 @@ from aiosmtpd.smtp import AuthResult, Envelope
 
 from channels.adapters.smtp import SmtpAdapter
 from channels.errors import (
+    EndpointUnavailable,
     MessageRejected,
     Misconfigured,
     OutcomeUnknown,
@@ -283,9 +284,10 @@ class TestRefusals:
         [
             ("rcpt", "550 5.1.1 no such user", RecipientRejected),
             ("rcpt", "553 bad mailbox name", RecipientRejected),
-            ("rcpt", "450 4.2.0 greylisted", Throttled),
-            ("rcpt", "451 try again", Throttled),
-            ("rcpt", "452 4.2.2 mailbox full", Throttled),
+            ("rcpt", "450 4.2.0 greylisted", EndpointUnavailable),
+            ("rcpt", "451 try again", EndpointUnavailable),
+            ("rcpt", "452 4.2.2 mailbox full", EndpointUnavailable),
+            ("rcpt", "454 4.7.1 relay access denied", EndpointUnavailable),
             ("rcpt", "421 4.3.2 shutting down", Unavailable),
             ("rcpt", "554 5.7.1 relay access denied", Misconfigured),
             ("rcpt", "530 authentication required", Misconfigured),
@@ -314,12 +316,21 @@ class TestRefusals:
             inbox.refuse.clear()
             assert adapter.send(mail(), timeout=5)
 
-    def test_greylisting_says_when_to_come_back(self) -> None:
+    def test_greylisting_says_when_to_come_back_and_is_not_waited_for_for_ever(self) -> None:
         with Inbox() as inbox, smtp(inbox.port) as adapter:
             inbox.refuse["rcpt"] = "450 4.2.0 greylisted"
-            with pytest.raises(Throttled) as caught:
+            with pytest.raises(EndpointUnavailable) as caught:
                 adapter.send(mail(), timeout=5)
-            assert caught.value.retry_after == 60
+            found = caught.value
+            assert (found.retry_after, found.uses_attempt, found.provider_fault) == (90, True, False)
+
+    @pytest.mark.parametrize(("step", "answer"), [("rcpt", "421 busy"), ("mail", "451 later"), ("data", "451 full")])
+    def test_what_is_the_servers_own_trouble_stays_the_providers_fault(self, step: str, answer: str) -> None:
+        with Inbox() as inbox, smtp(inbox.port) as adapter:
+            inbox.refuse[step] = answer
+            with pytest.raises(Unavailable) as caught:
+                adapter.send(mail(), timeout=5)
+            assert caught.value.provider_fault
 
     def test_recipients_of_a_batch_are_told_apart_on_one_connection(self) -> None:
         with Inbox() as inbox, smtp(inbox.port) as adapter:
@@ -327,7 +338,7 @@ class TestRefusals:
             names = ["a", "bad", "b", "grey", "c"]
             answers = list(adapter.send_batch([mail(to=f"{name}@example.com") for name in names], timeout=5))
             kinds = [type(answer) for _one, answer in answers]
-            assert kinds == [SendReceipt, RecipientRejected, SendReceipt, Throttled, SendReceipt]
+            assert kinds == [SendReceipt, RecipientRejected, SendReceipt, EndpointUnavailable, SendReceipt]
             assert inbox.connections == 1
             assert len(inbox.envelopes) == 3
 
@@ -337,6 +348,30 @@ class TestRefusals:
             with pytest.raises(RecipientRejected) as caught:
                 adapter.send(mail(), timeout=5)
             assert "alice@example.com" not in str(caught.value)
+
+
+class TestBatches:
+    @pytest.mark.parametrize("fields", [{"html": 5}, {"text": None}, {"subject": 5}, {"subject": "a\r\nb"}])
+    def test_one_mail_that_can_not_be_written_fails_alone(self, fields: dict[str, Any]) -> None:
+        with Inbox() as inbox, smtp(inbox.port) as adapter:
+            kinds = [type(got) for _one, got in adapter.send_batch([mail(), mail(**fields), mail()], timeout=5)]
+            assert kinds == [SendReceipt, MessageRejected, SendReceipt]
+
+    def test_each_mail_is_asked_for_only_when_its_turn_has_come(self) -> None:
+        """A worker that slept past its lease finds that the rest is no longer its own."""
+        messages = [mail() for _number in range(5)]
+        answered: list[OutboundMessage] = []
+
+        def ours() -> Iterator[OutboundMessage]:
+            for one in messages:
+                if len(answered) == 2:
+                    return
+                yield one
+
+        with Inbox() as inbox, smtp(inbox.port) as adapter:
+            for one, _answer in adapter.send_batch(ours(), timeout=5):
+                answered.append(one)
+            assert (answered, len(inbox.envelopes)) == (messages[:2], 2)
 
 
 class TestConnection:

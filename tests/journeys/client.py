@@ -33,6 +33,11 @@ class Company:
         assert made.returncode == 0, made.stderr
         self._key = made.stdout.strip()
 
+    @property
+    def key(self) -> str:
+        """The API key it sends with."""
+        return self._key
+
     def use_key(self, key: str) -> None:
         """Goes on with another key."""
         self._key = key

@@ -219,6 +219,26 @@ def test_the_console_format_is_masked_too(
     assert PHONE not in written
 
 
+def test_the_console_gets_nothing_that_a_terminal_obeys(
+    settings: Any, capsys: pytest.CaptureFixture[str], log_lines: LogLines
+) -> None:
+    settings.LOG_FORMAT = "console"
+    logs.configure()
+    evil = "/a\x1b[2J\x00\r\n2026-11-24 [info] forged \x9b\u2028\u202e"
+
+    log.info(evil, path=evil)
+    try:
+        raise ValueError("\x1b[2J")
+    except ValueError:
+        log.exception("failed")
+
+    written = capsys.readouterr().err
+    assert not set("\x1b\x00\r\x9b\u2028\u202e") & set(written)
+    assert "\n2026-11-24 [info] forged" not in written
+    assert "\\x1b[2J\\x00\\r\\n" in written
+    assert 'Traceback (most recent call last):\n  File "' in written
+
+
 def test_logs_of_a_command_leave_its_standard_output_alone(subprocess_env: dict[str, str]) -> None:
     program = (
         "import django; django.setup(); import logging, structlog, warnings;"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,46 @@ def test_a_fault_is_told_with_its_path_and_nothing_is_changed(tmp_path: Path, ol
     assert path in str(caught.value)
     assert TOKEN not in str(caught.value)
     assert not any(stored().values())
+
+
+@pytest.mark.parametrize(
+    ("adapter", "channel", "config", "path"),
+    [
+        ("http_sms", "sms", {"url": "http://a.cn", "headers": {"X-Key": "a\r\nX-Other: b"}}, "headers.X-Key"),
+        ("http_sms", "sms", {"url": "http://a.cn", "headers": {"X-Key": "secret\n"}}, "headers.X-Key"),
+        ("http_sms", "sms", {"url": "http://a.cn", "headers": {"X-Key\r\nA": "b"}}, "headers"),
+        ("http_sms", "sms", {"url": "http://a.cn/\r\n"}, "url"),
+        ("http_sms", "sms", {"url": "http://a.cn", "token": "a\nb"}, "token"),
+        ("http_sms", "sms", {"url": "http://a.cn", "content_type": "a/b\r\nX: y"}, "content_type"),
+        ("http_sms", "sms", {"url": "http://a.cn", "body": "\0"}, "body"),
+        ("smtp", "email", {"host": "a.cn", "from_email": "A <a@a.cn>\r\nBcc: b@b.cn"}, "from_email"),
+        ("smtp", "email", {"host": "a.cn", "from_email": "a@a.cn", "reply_to": "b@a.cn\n"}, "reply_to"),
+        ("smtp", "email", {"host": "a.cn\n", "from_email": "a@a.cn"}, "host"),
+        ("smtp", "email", {"host": "a.cn", "from_email": "a@a.cn", "username": "u\r\n", "password": "p"}, "username"),
+        ("smtp", "email", {"host": "a.cn", "from_email": "a@a.cn", "username": "u", "password": "p\r\n"}, "password"),
+    ],
+)
+def test_a_line_break_in_a_providers_configuration_is_a_fault(
+    adapter: str, channel: str, config: dict[str, Any], path: str
+) -> None:
+    provider = {"name": "a", "channel": channel, "adapter": adapter, "config": config}
+
+    found = faults(json.dumps({"providers": [provider]}))
+
+    assert list(found) == [f"providers[0].config.{path}"]
+
+
+def test_a_line_break_that_a_variable_brings_is_a_fault() -> None:
+    text = CONTRACT.replace("${SMS_A_TOKEN}", "${BROKEN}")
+
+    assert "providers[0].config.headers.Authorization" in faults(text, BROKEN="a\nb")
+
+
+def test_a_body_may_have_many_lines(tmp_path: Path) -> None:
+    config = {"url": "http://127.0.0.1/send", "body": '{\n  "to": {{ to | json }}\n}'}
+    provider = {"name": "a", "channel": "sms", "adapter": "http_sms", "config": config}
+
+    assert apply(tmp_path, json.dumps({"providers": [provider]})) == ["created provider a"]
 
 
 def test_every_fault_is_told_at_once() -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from notify import partitions, queries
+from notify import burials, partitions, queries
 from notify.models import Notification
 from tests import factories
 from tests.factories import make_application, make_batch, make_dead_letter, make_delivery, make_notification
@@ -36,7 +36,7 @@ def read_batch(row: Notification) -> None:
 
 
 def read_attempts(row: Notification) -> None:
-    queries.attempts_of([make_dead_letter(make_delivery(row, "dead"))])
+    burials.attempts_of([make_dead_letter(make_delivery(row, "dead"))])
 
 
 def read_list(**where: Any) -> Callable[[Notification], None]:

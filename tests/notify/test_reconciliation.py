@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -85,3 +85,20 @@ def test_the_command_prints_json_and_exits_with_1_when_the_books_do_not_balance(
     with pytest.raises(SystemExit) as stopped:
         call_command("reconcile")
     assert stopped.value.code == 1
+
+
+@pytest.mark.parametrize(
+    "since", ["1969-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "0001-01-01", "9999-12-31T23:59:59-14:00"]
+)
+def test_the_command_counts_from_any_time_that_can_be_written(capsys: pytest.CaptureFixture[str], since: str) -> None:
+    make_delivery(make_notification(make_application()), "sent")
+
+    call_command("reconcile", since=since)
+
+    assert json.loads(capsys.readouterr().out)["accepted"] == (0 if since.startswith("9999") else 1)
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2026-13-01T00:00:00Z", "1790000000"])
+def test_the_command_says_what_it_takes_for_a_time(since: str) -> None:
+    with pytest.raises(CommandError, match="--since"):
+        call_command("reconcile", since=since)

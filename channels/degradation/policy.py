@@ -1,0 +1,168 @@
+"""The decision: from how a channel and its providers stood and what the figures say, to how they stand from now on.
+
+Pure. The engine calls ``decide`` each second and stores what it says; ``fast_trip`` and ``probing`` are the
+decisions that do not wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from channels.degradation import channel_rules, provider_rules
+from channels.degradation.channel_rules import Situation
+from channels.degradation.judgement import Finding, Severity, Signal, judge_both
+from channels.degradation.provider_rules import Circumstances
+from channels.degradation.standing import ChannelStanding, ProviderStanding, ProviderState, Transition, Verdict
+from channels.degradation.thresholds import DEFAULTS, Thresholds
+from channels.figures import Figures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A configured provider and what is known of it: ``figures`` over its window, ``recent`` over its short one (see
+    ``judgement.spans``)."""
+
+    name: str
+    weight: float
+    figures: Figures
+    recent: Figures | None = None
+    enabled: bool = True
+    thresholds: Thresholds = DEFAULTS
+
+
+def decide(
+    *,
+    channel: str,
+    standing: ChannelStanding | None,
+    providers: Mapping[str, ProviderStanding],
+    subjects: Sequence[Subject],
+    now: datetime,
+    thresholds: Thresholds = DEFAULTS,
+    fallback_usable: bool = False,
+) -> Verdict:
+    """How ``channel`` and the providers in ``subjects`` stand from ``now`` on. ``standing`` is None, and a provider is
+    missing in ``providers``, when nothing is known of them yet; providers that are no subjects any more are dropped.
+    ``fallback_usable``: a fallback channel is configured, and itself neither switched nor paused."""
+    before = {one.name: providers.get(one.name) or ProviderStanding.healthy(now=now) for one in subjects}
+    findings = {
+        one.name: judge_both(figures=one.figures, recent=one.recent, thresholds=one.thresholds) for one in subjects
+    }
+    well = {one.name for one in subjects if _takes_over(one, before[one.name], findings[one.name], now)}
+    after = {one.name: _next_provider(one, before[one.name], findings[one.name], well, now) for one in subjects}
+    then = standing or ChannelStanding.normal(now=now)
+    situation = _situation(subjects, after, findings, fallback_usable, now)
+    next_channel = then
+    if not then.pinned:
+        next_channel = channel_rules.next_standing(then, situation=situation, thresholds=thresholds, now=now)
+    transitions = [*_provider_transitions(before, after, findings), *_channel_transitions(channel, then, next_channel)]
+    return Verdict(channel=next_channel, providers=after, transitions=tuple(transitions))
+
+
+def is_alone(name: str, standings: Mapping[str, ProviderStanding]) -> bool:
+    """Whether no provider but ``name`` is well, as standings say: for what is decided between two evaluations."""
+    return not any(
+        one.carries and one.state is not ProviderState.DEGRADED for other, one in standings.items() if other != name
+    )
+
+
+def _is_well(subject: Subject, standing: ProviderStanding, finding: Finding, now: datetime) -> bool:
+    """Whether the channel may count on it. One that was just found bad is not well because its figures begin anew: they
+    have to say so, or a cool-down has to pass without anything bad."""
+    if not subject.enabled or not standing.carries or finding.bad:
+        return False
+    return standing.state is not ProviderState.DEGRADED or _has_shown(subject, standing, finding, now)
+
+
+def _takes_over(subject: Subject, standing: ProviderStanding, finding: Finding, now: datetime) -> bool:
+    """Whether it can be given what another one loses: not on the strength of a few probes."""
+    if not _is_well(subject, standing, finding, now):
+        return False
+    return standing.state is not ProviderState.RECOVERING or _has_shown(subject, standing, finding, now)
+
+
+def _has_shown(subject: Subject, standing: ProviderStanding, finding: Finding, now: datetime) -> bool:
+    if finding.severity is Severity.WELL:
+        return True
+    return (now - standing.changed_at).total_seconds() >= subject.thresholds.cooldown_s
+
+
+def _next_provider(
+    subject: Subject, standing: ProviderStanding, finding: Finding, well: set[str], now: datetime
+) -> ProviderStanding:
+    if standing.pinned:
+        return standing
+    if not subject.enabled:
+        off = standing.state is ProviderState.DISABLED
+        return standing if off else provider_rules.disabled(now=now)
+    here = Circumstances(
+        finding=finding, thresholds=subject.thresholds, others_well=bool(well - {subject.name}), now=now
+    )
+    return provider_rules.next_standing(standing, here)
+
+
+def _situation(
+    subjects: Sequence[Subject],
+    standings: Mapping[str, ProviderStanding],
+    findings: Mapping[str, Finding],
+    fallback_usable: bool,
+    now: datetime,
+) -> Situation:
+    enabled = [one for one in subjects if one.enabled]
+    carrying = [one for one in enabled if standings[one.name].carries]
+    well = [one for one in carrying if _is_well(one, standings[one.name], findings[one.name], now)]
+    total = sum(one.weight for one in enabled)
+    share = sum(one.weight for one in carrying) / total if total else float(bool(carrying))
+    return Situation(
+        enabled=len(enabled),
+        carrying=len(carrying),
+        well=len(well),
+        carrying_share=share,
+        strained=any(findings[one.name].signal in {Signal.LATENCY, Signal.SILENCE} for one in carrying),
+        fallback_usable=fallback_usable,
+        words=partial(_words, enabled, standings, findings),
+    )
+
+
+def _words(
+    enabled: Sequence[Subject], standings: Mapping[str, ProviderStanding], findings: Mapping[str, Finding]
+) -> str:
+    """How the providers are, for a channel's reason."""
+    return "; ".join(f"{one.name} {standings[one.name].state}: {findings[one.name].words}" for one in enabled)
+
+
+def _provider_transitions(
+    before: Mapping[str, ProviderStanding], after: Mapping[str, ProviderStanding], findings: Mapping[str, Finding]
+) -> list[Transition]:
+    return [
+        transition(f"provider:{name}", before[name], standing, findings[name].figures)
+        for name, standing in after.items()
+        if (standing.state, standing.share) != (before[name].state, before[name].share)
+    ]
+
+
+def _channel_transitions(name: str, before: ChannelStanding, after: ChannelStanding) -> list[Transition]:
+    if (after.state, after.share) == (before.state, before.share):
+        return []
+    return [transition(f"channel:{name}", before, after, None)]
+
+
+def transition(
+    target: str,
+    before: ProviderStanding | ChannelStanding,
+    after: ProviderStanding | ChannelStanding,
+    figures: Figures | None,
+) -> Transition:
+    """What changed between two standings."""
+    return Transition(
+        target=target,
+        before=before.state,
+        after=after.state,
+        share_before=before.share,
+        share_after=after.share,
+        reason=after.reason,
+        at=after.changed_at,
+        figures=figures,
+    )

@@ -1,0 +1,209 @@
+"""What is stored of a provider and of a channel between two decisions, and what a decision changed.
+
+Frozen, and JSON both ways: PostgreSQL keeps them, processes cache them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+from channels.figures import Figures
+
+
+class ProviderState(StrEnum):
+    """Names of the contract."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    OPEN = "open"
+    RECOVERING = "recovering"
+    DISABLED = "disabled"
+
+
+class ChannelState(StrEnum):
+    """Names of the contract, from the best to the worst."""
+
+    NORMAL = "normal"
+    SHEDDING = "shedding"
+    SWITCHED = "switched"
+    PAUSED = "paused"
+
+
+#: States in which a provider carries traffic by its share.
+CARRYING = frozenset({ProviderState.HEALTHY, ProviderState.DEGRADED, ProviderState.RECOVERING})
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+class _Stored:
+    """JSON both ways, for flat dataclasses. Keys that are missing take their defaults and unknown ones are left out, so
+    that two versions can share what is stored."""
+
+    __slots__ = ()
+    _MOMENTS: ClassVar[frozenset[str]] = frozenset()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}  # type: ignore[arg-type]
+
+    @classmethod
+    def _values(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        known = {one.name for one in fields(cls)}  # type: ignore[arg-type]
+        return {
+            name: datetime.fromisoformat(value) if name in cls._MOMENTS and value is not None else value
+            for name, value in data.items()
+            if name in known
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderStanding(_Stored):
+    """How a provider stands. ``share`` is what it may carry of its configured weight, from 0 to 1."""
+
+    state: ProviderState
+    share: float
+    #: When this state began, and when state or share changed last.
+    since: datetime
+    changed_at: datetime
+    reason: str = ""
+    #: A person's word: the policy leaves it alone until the pin is taken away.
+    pinned: bool = False
+    #: Faults that came soon after a recovery, and when the last fault began (None: long ago).
+    relapses: int = 0
+    tripped_at: datetime | None = None
+    #: While open: when the next probe may go, when the last one went, how many succeeded in a row, and how many have
+    #: to.
+    next_probe_at: datetime | None = None
+    probed_at: datetime | None = None
+    probe_successes: int = 0
+    probes_needed: int = 0
+
+    _MOMENTS: ClassVar[frozenset[str]] = frozenset({"since", "changed_at", "tripped_at", "next_probe_at", "probed_at"})
+
+    @property
+    def carries(self) -> bool:
+        """Whether it gets ordinary traffic."""
+        return self.state in CARRYING
+
+    @classmethod
+    def healthy(cls, *, now: datetime, reason: str = "") -> Self:
+        """A provider of which nothing bad is known."""
+        return cls(state=ProviderState.HEALTHY, share=1.0, since=now, changed_at=now, reason=reason)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """What ``as_json`` gave."""
+        values = cls._values(data)
+        return cls(**{**values, "state": ProviderState(values["state"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelStanding(_Stored):
+    """How a channel stands. ``share`` is what of the affected messages still goes over it: of bulk while shedding, of
+    what could be switched while switched, of everything while paused."""
+
+    state: ChannelState
+    share: float
+    since: datetime
+    changed_at: datetime
+    reason: str = ""
+    pinned: bool = False
+    relapses: int = 0
+    tripped_at: datetime | None = None
+    #: How long each step up is held in this episode.
+    hold_s: float = 0.0
+    #: Whether the last change was one for the better.
+    rising: bool = False
+    #: Whether nobody carried anything, and what was held then is still coming back.
+    stopped: bool = False
+    #: What its providers could carry at the last decision, as a share of all weights.
+    carrying: float = 1.0
+
+    _MOMENTS: ClassVar[frozenset[str]] = frozenset({"since", "changed_at", "tripped_at"})
+
+    @classmethod
+    def normal(cls, *, now: datetime, reason: str = "") -> Self:
+        """A channel of which nothing bad is known."""
+        return cls(state=ChannelState.NORMAL, share=1.0, since=now, changed_at=now, reason=reason)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """What ``as_json`` gave."""
+        values = cls._values(data)
+        return cls(**{**values, "state": ChannelState(values["state"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One change of a state or a share, with the reason in words and the figures it was decided on. ``target`` is
+    written as in a policy: ``provider:sms-a``, ``channel:sms``."""
+
+    target: str
+    before: str
+    after: str
+    share_before: float
+    share_after: float
+    reason: str
+    at: datetime
+    figures: Figures | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, ``before`` and ``after`` as ``from`` and ``to``."""
+        figures = None if self.figures is None else {**asdict(self.figures), "errors": dict(self.figures.errors)}
+        return {
+            "target": self.target,
+            "from": self.before,
+            "to": self.after,
+            "share_from": self.share_before,
+            "share_to": self.share_after,
+            "reason": self.reason,
+            "at": self.at.isoformat(),
+            "figures": figures,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """What ``as_json`` gave."""
+        figures = data.get("figures")
+        return cls(
+            target=data["target"],
+            before=data["from"],
+            after=data["to"],
+            share_before=data["share_from"],
+            share_after=data["share_to"],
+            reason=data["reason"],
+            at=datetime.fromisoformat(data["at"]),
+            figures=None if figures is None else Figures(**figures),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A decision: the standings from now on (providers that were removed are not in it), and what changed."""
+
+    channel: ChannelStanding
+    providers: Mapping[str, ProviderStanding] = field(default_factory=dict)
+    transitions: tuple[Transition, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "channel": self.channel.as_json(),
+            "providers": {name: standing.as_json() for name, standing in self.providers.items()},
+            "transitions": [one.as_json() for one in self.transitions],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """What ``as_json`` gave."""
+        return cls(
+            channel=ChannelStanding.from_json(data["channel"]),
+            providers={name: ProviderStanding.from_json(one) for name, one in data["providers"].items()},
+            transitions=tuple(Transition.from_json(one) for one in data["transitions"]),
+        )

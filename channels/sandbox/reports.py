@@ -1,0 +1,47 @@
+"""The sandbox's reports of deliveries, as it posts them to ``/api/v1/receipts/<provider>``: signed, several at once.
+
+``{"reports": [{"id": …, "status": "delivered", "at": …, "detail": …}]}``, with the seconds since 1970 in one header and
+``HMAC-SHA256(callback_secret, "<seconds>.<body>")`` in another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from channels.callbacks import sign
+
+SIGNATURE: Final = "x-sandbox-signature"
+TIMESTAMP: Final = "x-sandbox-timestamp"
+DELIVERED: Final = "delivered"
+UNDELIVERED: Final = "undelivered"
+#: On its way: nothing to say yet.
+ACCEPTED: Final = "accepted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What became of the message that the provider calls ``id``."""
+
+    id: str
+    status: str
+    at: datetime
+    detail: str = ""
+
+
+def write(reports: Sequence[Report], *, secret: str, now: datetime) -> tuple[Mapping[str, str], bytes]:
+    """The headers and the body of the request that brings ``reports``."""
+    body = json.dumps(
+        {
+            "reports": [
+                {"id": one.id, "status": one.status, "at": one.at.isoformat(), "detail": one.detail} for one in reports
+            ]
+        },
+        ensure_ascii=False,
+    ).encode()
+    signed_at = str(int(now.timestamp()))
+    signature = sign(signed_at.encode() + b"." + body, secret=secret, method="hmac-sha256")
+    return {"content-type": "application/json", TIMESTAMP: signed_at, SIGNATURE: signature}, body
