@@ -7,7 +7,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop ps test check format lock clean
+.PHONY: help run stop ps test bench chaos check format lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +25,12 @@ ps: $(VENV)/.installed ## list the running stack's processes
 
 test: $(VENV)/.installed-dev $(MO) ## the whole test suite, on real PostgreSQL and Valkey (PYTEST_ARGS=…)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: $(VENV)/.installed-dev $(MO) ## figures beside those of what one would write instead (BENCH=… SCALE=0.1 RUNS=5)
+	@$(BIN)/python -m bench $(BENCH) $(if $(SCALE),--scale $(SCALE)) $(if $(RUNS),--runs $(RUNS))
+
+chaos: $(VENV)/.installed-dev $(MO) ## every fault in turn on a stack under load: lost, twice, refused (CHAOS_ARGS=…)
+	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 check: $(VENV)/.installed-dev $(MO) ## lint, types, imports, migrations, OpenAPI, translations
 	@$(BIN)/python -m config.checks

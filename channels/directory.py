@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
 from types import MappingProxyType
@@ -18,8 +18,12 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
 from channels import registry
+from channels.degradation import standings
+from channels.degradation.standing import ChannelStanding, ProviderStanding
+from channels.degradation.standings import Standings, channel_target, provider_target
+from channels.degradation.thresholds import Thresholds
 from channels.encryption import DecryptionFailed
-from channels.models import Channel, Provider
+from channels.models import Channel, Policy, Provider
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +59,11 @@ class ChannelSpec:
     step_deadline_s: int = 60
     fallback: tuple[str, ...] = ()
     providers: tuple[ProviderSpec, ...] = ()
+    #: How the channel and its enabled providers stand; who is missing is well.
+    standing: ChannelStanding | None = None
+    standings: Mapping[str, ProviderStanding] = field(default_factory=dict)
+    #: By which rules each provider is judged.
+    rules: Mapping[str, Thresholds] = field(default_factory=dict)
 
 
 _BUILT_IN: Final[dict[str, ProviderSpec]] = {
@@ -142,12 +151,29 @@ def _read() -> Mapping[str, ChannelSpec]:
         )
         providers.setdefault(channel_name, []).append(spec)
     rows_by_name = {row.name: row for row in Channel.objects.all()}
+    stored = standings.read()
+    rules = dict(Policy.objects.values_list("target", "rules"))
     return MappingProxyType(
         {
-            name: _channel_spec(name, rows_by_name.get(name), tuple(providers.get(name, ())))
+            name: replace(
+                _channel_spec(name, rows_by_name.get(name), tuple(providers.get(name, ()))),
+                **_judgement(name, providers.get(name, ()), stored, rules),
+            )
             for name in {*providers, *rows_by_name}
         }
     )
+
+
+def _judgement(
+    name: str, providers: Sequence[ProviderSpec], stored: Standings, rules: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """How a channel and its providers stand, and by which rules they are judged."""
+    of_channel = rules.get(channel_target(name), {})
+    return {
+        "standing": stored.channels.get(name),
+        "standings": {one.name: stored.providers[one.name] for one in providers if one.name in stored.providers},
+        "rules": {one.name: Thresholds.parse(rules.get(provider_target(one.name), of_channel)) for one in providers},
+    }
 
 
 def _config(name: str, fingerprint: str) -> Mapping[str, Any]:

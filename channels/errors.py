@@ -140,3 +140,12 @@ class TooLate(ProviderError):
     provider_fault = False
     uses_attempt = False
     asked = False
+
+
+class ChannelHeld(ProviderError):
+    """The channel is degraded and holds this message until it is better, or until the message's deadline."""
+
+    code = "channel_held"
+    provider_fault = False
+    uses_attempt = False
+    asked = False

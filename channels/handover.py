@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from channels import quality
 from channels.errors import InternalFault, LeaseLost, OutcomeUnknown, ProviderError, TooLate
 from channels.lines import Line
 from channels.routing import Candidate
@@ -77,7 +78,10 @@ class Handover:
         began, started_at = time.monotonic(), datetime.now(UTC)
         left = dict(self._pairs)
         asked: set[UUID] = set()
+        name, messages = self._line.spec.name, len(left)
+        quality.hand_over(provider=name, messages=messages, now=started_at)
         failure = self._converse(left, asked)
+        quality.came_back(provider=name, messages=messages, now=datetime.now(UTC))
         for identifier, pair in left.items():
             error = failure if identifier in asked else self._objection(pair[0].message) or failure
             if isinstance(error, OutcomeUnknown) and identifier not in asked:

@@ -2,8 +2,8 @@
 Redis is away (better a little too fast than not at all).
 
 Windows are fixed and begin with the first permit. Each priority has a ceiling in them, so that bulk can't use up what
-critical messages will need; in short windows it rises towards the end. Only what was granted is counted. The strategies of the ``limits`` library answer yes or
-no, to one priority; a batch wants to know how much of it may go now.
+critical messages will need; in short windows it rises towards the end. Only what was granted is counted. The strategies
+of the ``limits`` library answer yes or no, to one caller; a batch wants to know how much of it may go now.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Final
 
 from channels import registry
 from channels.adapters.base import Adapter
@@ -105,6 +106,10 @@ class Lines:
         """The lines that are open, and those that were replaced and still have something on them."""
         with self._lock:
             return [*self._lines.values(), *self._replaced]
+
+
+#: The lines of this process.
+LINES: Final = Lines()
 
 
 def _adapter(spec: ProviderSpec) -> Adapter:

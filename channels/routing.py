@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from channels.degradation.standing import ProviderStanding, ProviderState
+from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
 from channels.degradation.weights import effective_weights
 from channels.directory import ProviderSpec
 
@@ -64,6 +64,18 @@ def plan(providers: Sequence[ProviderSpec], *, standings: Mapping[str, ProviderS
 def _words(name: str, standing: ProviderStanding) -> str:
     how = "skipped: open" if standing.state is ProviderState.OPEN else f"{standing.state} at {standing.share:.0%}"
     return f"{name} {how} since {standing.since:%H:%M:%S}, {standing.reason}"
+
+
+def lane_share(*, standing: ChannelStanding | None, priority: str, carried: bool) -> float:
+    """What part of a lane is worth fetching, from 0 to 1. Bulk is held in the table while its channel holds it: it need
+    not be fetched to be told so. Anything else is, since it may go to another channel."""
+    if priority != "bulk":
+        return 1.0
+    if not carried:
+        return 0.0
+    if standing is None or standing.state is ChannelState.NORMAL:
+        return 1.0
+    return standing.share if standing.state is ChannelState.SHEDDING else 0.0
 
 
 def rank(plan: Plan, *, rng: random.Random) -> tuple[Candidate, ...]:

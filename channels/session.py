@@ -8,6 +8,7 @@ goes to those that have room, so that one which hangs does not set the pace of t
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import defaultdict, deque
@@ -18,7 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 from uuid import UUID
 
-from channels import directory, routing
+from channels import directory, engine, probes, rooms, routing
 from channels.bulkhead import BulkheadClosed
 from channels.directory import CALLBACK_PROVIDER, TEST_PROVIDER, ChannelSpec, ProviderSpec
 from channels.errors import (
@@ -30,7 +31,7 @@ from channels.errors import (
 )
 from channels.handover import Handover, Journey, Lease, chunks
 from channels.limiter import Limiter
-from channels.lines import Line, Lines
+from channels.lines import LINES, Line
 from channels.routing import Candidate
 from channels.types import OutboundMessage, ProviderTry, SendReceipt, SendResult
 
@@ -39,9 +40,6 @@ RATE_PATIENCE_S: Final = 2.0
 #: How long a message for which every provider is too busy waits here for a place, and how often it looks for one.
 _ROOM_PATIENCE_S: Final = 2.0
 _LOOK_S: Final = 0.05
-
-#: The lines of this process.
-LINES: Final = Lines()
 
 
 class Session:
@@ -67,31 +65,22 @@ class Session:
     # --- in ----------------------------------------------------------------------------------------------------------
 
     def appetite(self, *, at_most: int, ahead_s: float) -> int:
-        """How many more messages, up to ``at_most``, the providers can take: into free places, and in the next
-        ``ahead_s`` seconds. None while none of them has room for a good part of what it can hold: fetching them one by
-        one costs more than it gains."""
-        lines = self._open_lines()
-        rooms = [line.room(self._priority, ahead_s=ahead_s) for line in lines]
-        for line, room in zip(lines, rooms, strict=True):
-            if room * 2 >= min(line.capacity(self._priority, ahead_s=ahead_s), at_most):
-                free = sum(max(room, 0) for room in rooms) - len(self._waiting)
-                # What can only go where nothing moves must not pile up here behind what moves.
-                bound = sum(line.spec.max_concurrency for line in lines) + 2 * at_most - self.pending
-                return max(0, min(free, bound, at_most))
-        return 0
-
-    def _open_lines(self) -> list[Line]:
-        """The lines that this lane's messages go over, but for those that are at their rate limit for long."""
-        lines = []
-        for spec in _carriers(self._channel):
-            try:
-                lines.append(LINES.line(spec))
-            except Misconfigured:
-                continue
-        if not lines:  # messages are fetched nevertheless: each has to be told that there is nobody
-            return [LINES.line(directory.built_in(TEST_PROVIDER))]
-        now = time.monotonic()
-        return [line for line in lines if line.refused_until <= now]
+        """How many more messages, up to ``at_most``, are worth fetching: as many as the providers have room for in the
+        next ``ahead_s`` seconds, and of a lane that its channel holds, the part that it lets through."""
+        plan, channel = self._plan(), directory.channel(self._channel)
+        wanted = rooms.room(
+            rooms.open_lines(channel=self._channel, plan=plan),
+            priority=self._priority,
+            waiting=len(self._waiting),
+            pending=self.pending,
+            at_most=at_most,
+            ahead_s=ahead_s,
+        )
+        if (not channel.standings and channel.standing is None) or rooms.has_callbacks(self._channel):
+            return wanted
+        share = routing.lane_share(standing=channel.standing, priority=self._priority, carried=plan.carried)
+        probe = self._priority != "critical" and not self.pending and probes.are_due(channel, plan)
+        return max(math.ceil(wanted * share), int(probe))
 
     def submit(self, messages: Iterable[OutboundMessage]) -> None:
         """Takes messages to hand over; each will have exactly one result in ``collect``."""
@@ -102,12 +91,15 @@ class Session:
             return (Candidate(directory.built_in(TEST_PROVIDER), "test key: the sandbox only"),)
         if message.signing_secret:
             return (Candidate(directory.built_in(CALLBACK_PROVIDER), "status callback"),)
-        return routing.rank(self._plan(), rng=self._rng)
+        plan = self._plan()
+        ranked = routing.rank(plan, rng=self._rng)
+        probe = probes.take(channel=self._channel, plan=plan, message=message) if plan.open else None
+        return ranked if probe is None else (probe, *ranked)
 
     def _plan(self) -> routing.Plan:
         channel = directory.channel(self._channel)
         if self._planned is None or self._planned[0] is not channel:
-            self._planned = (channel, routing.plan(channel.providers))
+            self._planned = (channel, routing.plan(channel.providers, standings=channel.standings))
         return self._planned[1]
 
     # --- back --------------------------------------------------------------------------------------------------------
@@ -241,7 +233,10 @@ class Session:
         """Results that have come, up to ``at_most``; waits up to ``timeout`` seconds for the first."""
         self._retry_waiting()
         self._drain_answers(at_most, timeout if not self._results else 0.0)
-        return [self._results.popleft() for _ in range(min(at_most, len(self._results)))]
+        results = [self._results.popleft() for _ in range(min(at_most, len(self._results)))]
+        if results:
+            engine.judge(channel=self._channel, results=results, now=datetime.now(UTC))
+        return results
 
     def _retry_waiting(self) -> None:
         now = time.monotonic()
@@ -266,6 +261,8 @@ class Session:
         if attempt.error is None or attempt.error.asked:
             journey.tries.append(attempt)
         journey.waits_since = None
+        if candidate.probe:
+            probes.note(channel=self._channel, candidate=candidate, error=attempt.error)
         if attempt.error is None:
             self._finish(journey, receipt=attempt.receipt)
         elif journey.candidates and self._may_fall_over(journey, attempt.error):
@@ -281,7 +278,9 @@ class Session:
         return error.provider_fault or isinstance(error, Throttled)
 
     def _finish_without_candidate(self, journey: Journey) -> None:
-        error: ProviderError = NoProvider(f"no provider is enabled for {self._channel}")
+        words = self._plan().words
+        detail = f"no provider of {self._channel} carries traffic: {words}" if words else ""
+        error: ProviderError = NoProvider(detail or f"no provider is enabled for {self._channel}")
         if journey.tries:
             error = journey.tries[-1].error or error
         self._finish(journey, error=error)
@@ -293,11 +292,6 @@ class Session:
         self._results.append(
             SendResult(message=journey.message, tries=tuple(journey.tries), receipt=receipt, error=error)
         )
-
-
-def _carriers(channel: str) -> list[ProviderSpec]:
-    callbacks = directory.built_in(CALLBACK_PROVIDER)
-    return [*directory.channel(channel).providers, *([callbacks] if channel == callbacks.channel else [])]
 
 
 def _failed_try(spec: ProviderSpec, error: ProviderError) -> ProviderTry:

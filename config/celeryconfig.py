@@ -47,6 +47,12 @@ beat_schedule: dict[str, dict[str, Any]] = {
         # A sweep that waited is a sweep too late: the next one does the same.
         "options": {"queue": CONTROL_QUEUE, "expires": 5},
     },
+    "judge_channels": {
+        "task": "notify.judge_channels",
+        # Where nobody does, the lifeboat judges.
+        "schedule": schedule(run_every=1.0),
+        "options": {"queue": CONTROL_QUEUE, "expires": 1},
+    },
     "keep_house": {
         "task": "notify.keep_house",
         "schedule": schedule(run_every=600.0),

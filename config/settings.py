@@ -111,13 +111,13 @@ MIDDLEWARE = [
     "notify.api.problems.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "config.middleware.PeopleSessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.middleware.PeopleCsrfViewMiddleware",
+    "config.middleware.PeopleAuthenticationMiddleware",
+    "config.middleware.PeopleMessageMiddleware",
+    "config.middleware.PeopleXFrameOptionsMiddleware",
     "admin_portal.middleware.NulMiddleware",
 ]
 
@@ -180,6 +180,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "notify.api.problems.handle",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "notify.api.renderers.Negotiation",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Goutong",

@@ -26,5 +26,5 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     if getattr(response, "streaming", True):
         return response
     body = [response.content]  # type: ignore[attr-defined]
-    response.close()  # type: ignore[attr-defined]
+    response.close()
     return body

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, Final
 
 from channels import errors
+from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
+from channels.degradation.standings import Standings, channel_target, provider_target
+from channels.degradation.standings import read as read_standings
+from channels.degradation.weights import effective_weights
 from channels.models import Provider
 from channels.names import CHANNELS, split_lane
 from notify import queries
@@ -21,7 +25,8 @@ from notify.models import Attempt
 _WINDOW: Final = timedelta(minutes=15)
 #: The newest attempts are looked at, not all of the window: enough for a figure, and the same cost on a busy day.
 _SAMPLE: Final = 5_000
-_KEPT_FOR_S: Final = 2.0
+_KEPT_FOR_S: Final = 1.0
+_AT_REST: Final = (ProviderState.HEALTHY, ProviderState.DISABLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,38 +67,84 @@ def provider_quality(*, now: datetime) -> dict[str, Quality]:
     return {provider: quality for provider, quality in found.items() if quality is not None}
 
 
-def _provider(provider: Provider, quality: Quality | None) -> dict[str, Any]:
+def _provider(
+    provider: Provider, quality: Quality | None, standing: ProviderStanding | None, weight: float
+) -> dict[str, Any]:
+    state, reason = "healthy", None
+    if not provider.enabled:
+        state, reason = "disabled", "switched off in its configuration"
+    elif standing is not None:
+        state, reason = standing.state.value, standing.reason or None
     return {
         "name": provider.name,
-        "state": "healthy" if provider.enabled else "disabled",
+        "state": state,
         "weight": provider.weight,
-        "effective_weight": provider.weight if provider.enabled else 0,
+        "effective_weight": round(weight),
         "success_rate": quality.success_rate if quality is not None else None,
         "p95_ms": quality.p95_ms if quality is not None else None,
-        "reason": None if provider.enabled else "switched off in its configuration",
+        "reason": reason,
     }
+
+
+def _degradations(channel: str, found: Standings, providers: Sequence[Provider]) -> list[dict[str, Any]]:
+    """What stands otherwise than at rest, and since when. The engine's have no end: they end when it is well again."""
+    standings: list[tuple[str, ProviderStanding | ChannelStanding, str]] = []
+    own = found.channels.get(channel)
+    if own is not None and own.state is not ChannelState.NORMAL:
+        standings.append((channel_target(channel), own, own.state.value))
+    for provider in providers:
+        one = found.providers.get(provider.name)
+        if one is not None and one.state not in _AT_REST:
+            standings.append((provider_target(provider.name), one, one.state.value))
+    return [
+        {
+            "id": f"{target}@{standing.since:%Y%m%dT%H%M%SZ}",
+            "source": "manual" if standing.pinned else "auto",
+            "action": action,
+            "target": target,
+            "reason": standing.reason,
+            "started_at": standing.since,
+            "ends_at": None,
+        }
+        for target, standing, action in standings
+    ]
 
 
 def describe(*, now: datetime) -> list[dict[str, Any]]:
     """Every channel, also those without a provider, in the shape of the API."""
     quality = provider_quality(now=now)
-    providers: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    found = read_standings()
+    rows: dict[str, list[Provider]] = defaultdict(list)
     for row in Provider.objects.defer("config").order_by("-weight", "name"):
-        providers[row.channel].append(_provider(row, quality.get(row.name)))
+        rows[row.channel].append(row)
     lanes: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for lane in queries.lane_depths(now=now):
         channel, _priority = split_lane(lane.name)
         lanes[channel].append({"name": lane.name, "depth": lane.depth, "oldest_age_s": lane.oldest_age_s})
-    return [
-        {
-            "name": channel,
-            "state": "normal",
-            "providers": providers[channel],
-            "degradations": [],
-            "lanes": lanes[channel],
-        }
-        for channel in CHANNELS
-    ]
+    return [_channel(channel, rows[channel], lanes[channel], quality, found) for channel in CHANNELS]
+
+
+def _channel(
+    name: str,
+    providers: Sequence[Provider],
+    lanes: list[dict[str, Any]],
+    quality: Mapping[str, Quality],
+    found: Standings,
+) -> dict[str, Any]:
+    weights = effective_weights(
+        standings=found.providers, configured={one.name: one.weight for one in providers if one.enabled}
+    )
+    standing = found.channels.get(name)
+    return {
+        "name": name,
+        "state": standing.state.value if standing is not None else "normal",
+        "providers": [
+            _provider(one, quality.get(one.name), found.providers.get(one.name), weights.get(one.name, 0.0))
+            for one in providers
+        ],
+        "degradations": _degradations(name, found, providers),
+        "lanes": lanes,
+    }
 
 
 class Board:

@@ -22,13 +22,12 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from channels import gateway
-from channels.errors import InternalFault, LeaseLost, MessageRejected
+from channels.errors import LeaseLost
 from channels.names import split_lane
 from channels.types import OutboundMessage, SendResult
-from notify import content, doorbell, lanes, outcomes, reports
+from notify import content, doorbell, lanes, outcomes, readiness, reports
 from notify.databases import DATABASE_AWAY, is_absence, patiently
 from notify.facts import Facts
-from notify.models.delivery import DeliveryStatus
 from notify.outcomes import Rules
 from notify.retry import RetryPolicy
 from notify.rows import Claimed, Outcome
@@ -137,7 +136,10 @@ class Drain:
         messages, settled = [], []
         for one in claimed:
             try:
-                sendable = self._prepare(one, facts_of(one), now)
+                known = facts_of(one)
+                if known is not None:
+                    self._held[one.id] = (one, known, now)
+                sendable = readiness.prepare(claimed=one, facts=known, now=now, rules=self._rules)
             except DATABASE_AWAY:
                 raise
             except Exception as error:
@@ -148,18 +150,6 @@ class Drain:
             else:
                 settled.append(sendable)
         return messages, settled
-
-    def _prepare(self, one: Claimed, facts: Facts | None, now: datetime) -> OutboundMessage | Outcome:
-        if facts is None:
-            return _orphaned(one, now)
-        self._held[one.id] = (one, facts, now)
-        late = outcomes.overdue(claimed=one, facts=facts, now=now, rules=self._rules)
-        if late is not None:
-            return late
-        try:
-            return _composed(one, facts)
-        except (MessageRejected, InternalFault) as error:
-            return outcomes.fail(claimed=one, facts=facts, error=error, now=now, rules=self._rules)
 
     def _record(self, results: Sequence[SendResult]) -> None:
         now = timezone.now()
@@ -249,38 +239,22 @@ class Drain:
             self._held.pop(identifier, None)
 
 
-def _composed(claimed: Claimed, facts: Facts) -> OutboundMessage:
-    try:
-        return content.compose(claimed=claimed, facts=facts)
-    except (MessageRejected, *DATABASE_AWAY):
-        raise
-    except Exception as error:
-        # The edge of one message: a defect that it meets must not take the rest of its claim along.
-        logger.exception("a message can't be composed", extra={"delivery_id": str(claimed.id)})
-        raise InternalFault(f"the message can't be composed ({type(error).__name__})") from error
-
-
-def _orphaned(claimed: Claimed, now: datetime) -> Outcome:
-    logger.error("delivery without its notification", extra={"delivery_id": str(claimed.id)})
-    detail = "its notification is not stored"
-    return Outcome(
-        id=claimed.id, status=DeliveryStatus.FAILED, error_code="orphaned", error_detail=detail, finished_at=now
-    )
-
-
 def rules(*, lane: str, worker: str) -> Rules:
     """The rules for deliveries of ``lane``, from settings and its channel's standing orders."""
     channel, priority = split_lane(lane)
+    orders = gateway.channel_orders(channel)
     return Rules(
         policy=RetryPolicy(
             max_attempts=settings.LANES["MAX_ATTEMPTS"][priority],
             base_s=settings.LANES["RETRY_BASE_S"],
             cap_s=settings.LANES["RETRY_CAP_S"],
-            hold_unknown=gateway.channel_orders(channel).hold_unknown,
+            hold_unknown=orders.hold_unknown,
         ),
         step_deadline_s=lambda name: gateway.channel_orders(name).step_deadline_s,
         worker=worker,
         rng=random.Random(),
+        fallback=orders.fallback,
+        is_usable=gateway.is_usable,
     )
 
 

@@ -19,7 +19,7 @@ from django.db import connection, transaction
 
 from notify import doorbell, leases, partitions, pulses
 from notify.ids import new_id
-from notify.loading import insert, insert_all
+from notify.loading import Feeder, insert, insert_all
 from notify.models.delivery import DeliveryStatus
 from notify.models.event import EventType
 from notify.rows import (
@@ -51,13 +51,20 @@ _CLAIMED: Final = ", ".join(f"d.{field.name}" for field in fields(Claimed))
 # --- entering a lane -------------------------------------------------------------------------------------------------
 
 
-def enter(*, notifications: Sequence[NotificationRow], deliveries: Sequence[DeliveryRow]) -> None:
-    """Stores notifications with their first deliveries, all or none. The caller rings after the commit."""
+def enter(
+    *, notifications: Sequence[NotificationRow], deliveries: Sequence[DeliveryRow], feeder: Feeder | None = None
+) -> None:
+    """Stores notifications with their first deliveries, all or none. The caller rings after the commit. With ``feeder``
+    they are on their way when this returns: the caller has a transaction, and leaves the feeder before it commits."""
+    tables = (
+        ("notify_notification", NotificationRow._fields, notifications),
+        ("notify_delivery", DeliveryRow._fields, deliveries),
+    )
+    if feeder is not None:
+        feeder.insert_all(*tables)
+        return
     with transaction.atomic(savepoint=False):
-        insert_all(
-            ("notify_notification", NotificationRow._fields, notifications),
-            ("notify_delivery", DeliveryRow._fields, deliveries),
-        )
+        insert_all(*tables)
 
 
 # --- claim -----------------------------------------------------------------------------------------------------------

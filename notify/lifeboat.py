@@ -19,7 +19,7 @@ from django.db import connection
 from django.utils import timezone
 
 from channels.names import LANES
-from notify import dispatch, grace, housekeeping, lanes, sweep, workers
+from notify import dispatch, grace, housekeeping, judging, lanes, sweep, workers
 from notify.databases import DATABASE_AWAY
 from notify.pulses import DueLane
 
@@ -143,6 +143,7 @@ def run() -> None:
         try:
             keeper.look()
             boat.watch(now=timezone.now())
+            judging.judge_if_nobody_does(now=timezone.now())
         except DATABASE_AWAY as error:
             grace.note_absence(error)
             logger.warning("lifeboat: database away: %s", type(error).__name__)

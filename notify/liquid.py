@@ -9,16 +9,19 @@ from typing import Any, Final
 
 from liquid import BoundTemplate, Environment, RenderContext
 from liquid.ast import BlockNode, ConditionalBlockNode, Node
+from liquid.builtin.content import ContentNode
 from liquid.builtin.expressions import FilteredExpression, Path
 from liquid.builtin.expressions.primitive import RangeLiteral
+from liquid.builtin.output import OutputNode
 from liquid.builtin.tags.case_tag import CaseNode, MultiExpressionBlockNode
 from liquid.builtin.tags.if_tag import IfNode
 from liquid.builtin.tags.unless_tag import UnlessNode
 from liquid.exceptions import LiquidError, ResourceLimitError, UnknownFilterError
 from liquid.expression import Expression
 from liquid.undefined import FalsyStrictUndefined
+from markupsafe import escape
 
-from notify.liquid_limits import BoundedStop, Meter, SafeEnvironment, check_markup
+from notify.liquid_limits import MAX_OUTPUT, BoundedStop, Meter, SafeEnvironment, check_markup
 
 #: What filters raise, beside LiquidError, at values that they can't take.
 VALUE_ERRORS: Final = (ValueError, TypeError, ArithmeticError, LookupError)
@@ -127,6 +130,30 @@ class _Walk:
 
 
 @dataclass(frozen=True, slots=True)
+class Plain:
+    """A template of nothing but text and ``{{ name }}``, as most are: ``names[i]`` stands behind ``texts[i]``, and the
+    last text behind them all. Joining it is a tenth of the work of rendering it."""
+
+    texts: tuple[str, ...]
+    names: tuple[str, ...]
+    escapes: bool
+
+    def fill(self, params: Mapping[str, Any]) -> str | None:
+        """The text, the same as Liquid's; None where a value, or the length of it all, is for Liquid to judge."""
+        pieces = [self.texts[0]]
+        for name, text in zip(self.names, self.texts[1:], strict=True):
+            value = params.get(name)
+            if value.__class__ is int:
+                value = str(value)
+            elif value.__class__ is not str:
+                return None
+            pieces.append(str(escape(value)) if self.escapes else value)
+            pieces.append(text)
+        filled = "".join(pieces)
+        return filled if len(filled) < MAX_OUTPUT // 4 else None  # no character takes more than four bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """A template ready to render: its parse, or its text where there is nothing to render."""
 
@@ -134,6 +161,29 @@ class Compiled:
     text: str
     required: frozenset[str]
     optional: frozenset[str]
+    plain: Plain | None = None
+
+
+def _plain(template: BoundTemplate, environment: Environment) -> Plain | None:
+    """``template`` as a Plain, before anything was put into it; None when it is more than that."""
+    texts, names = [""], []
+    for node in template.nodes:
+        if isinstance(node, ContentNode):
+            texts[-1] += node.text
+        elif isinstance(node, OutputNode) and (name := _variable(node.expression)):
+            names.append(name)
+            texts.append("")
+        else:
+            return None
+    return Plain(tuple(texts), tuple(names), environment.autoescape)
+
+
+def _variable(expression: Expression) -> str:
+    """The name, where ``expression`` is one and no more; empty where it is not."""
+    if not isinstance(expression, FilteredExpression) or expression.filters or not isinstance(expression.left, Path):
+        return ""
+    path = expression.left.path
+    return path[0] if len(path) == 1 and isinstance(path[0], str) and path[0] not in BUILT_IN else ""
 
 
 def _compile(source: str, environment: Environment) -> Compiled:
@@ -141,10 +191,11 @@ def _compile(source: str, environment: Environment) -> Compiled:
         return Compiled(None, source, frozenset(), frozenset())
     check_markup(source)
     template = environment.from_string(source)
+    plain = _plain(template, environment)
     walk = _Walk(template)
     walk.block(template.nodes, template.nodes[0].token, frozenset(), frozenset())
     required = frozenset(walk.found.required)
-    return Compiled(template, source, required, frozenset(walk.found.optional) - required)
+    return Compiled(template, source, required, frozenset(walk.found.optional) - required, plain)
 
 
 @lru_cache(maxsize=2048)
@@ -158,6 +209,8 @@ def run(compiled: Compiled, params: Mapping[str, Any]) -> str:
     or, where a filter gets a value that it can't take, one of ``VALUE_ERRORS``."""
     if compiled.template is None:
         return compiled.text
+    if compiled.plain is not None and (filled := compiled.plain.fill(params)) is not None:
+        return filled
     missing = compiled.optional - params.keys()
     return compiled.template.render({**dict.fromkeys(missing), **params} if missing else params)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import repeat
 from operator import is_
 from typing import Any, Final, NamedTuple
@@ -27,16 +28,59 @@ def insert(table: str, columns: Sequence[str], rows: Sequence[NamedTuple]) -> No
 
 def insert_all(*tables: Table) -> None:
     """Inserts rows into several tables: what is few all together in one round trip, what is many by COPY."""
-    few = [one for one in tables if 0 < len(one[2]) < COPY_FROM]
     with connection.cursor() as cursor:
-        if few:
-            cursor.execute(
-                ";".join(_insert_text(*one) for one in few),
-                [value for _table, _columns, rows in few for row in rows for value in row],
-            )
-        for table, columns, rows in tables:
-            if len(rows) >= COPY_FROM:
-                cursor.copy_expert(f"COPY {table} ({_names(columns)}) FROM STDIN", io.StringIO(_copy_text(rows)))
+        _write(cursor, tables)
+
+
+def _write(cursor: Any, tables: Sequence[Table]) -> None:
+    few = [one for one in tables if 0 < len(one[2]) < COPY_FROM]
+    if few:
+        cursor.execute(
+            ";".join(_insert_text(*one) for one in few),
+            [value for _table, _columns, rows in few for row in rows for value in row],
+        )
+    for table, columns, rows in tables:
+        if len(rows) >= COPY_FROM:
+            cursor.copy_expert(f"COPY {table} ({_names(columns)}) FROM STDIN", io.StringIO(_copy_text(rows)))
+
+
+class Feeder:
+    """Inserts in the background, one portion behind whoever makes the rows: while PostgreSQL takes one in, the next is
+    made. On this thread's connection and in its transaction, so nothing else may be asked of it in between. What fails
+    is raised by the next call, or at the end."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feeder")
+        self._under_way: Future[None] | None = None
+
+    def __enter__(self) -> Feeder:
+        connection.ensure_connection()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        try:
+            if kind is None:
+                self._wait()
+            elif self._under_way is not None:
+                self._under_way.exception()  # waited for, and of no interest any more
+        finally:
+            self._pool.shutdown()
+
+    def insert_all(self, *tables: Table) -> None:
+        """Begins to insert, once what is under way is through."""
+        self._wait()
+        self._under_way = self._pool.submit(self._insert, connection.connection, tables)
+
+    def _wait(self) -> None:
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            with connection.wrap_database_errors:
+                under_way.result()
+
+    @staticmethod
+    def _insert(raw: Any, tables: Sequence[Table]) -> None:
+        with raw.cursor() as cursor:
+            _write(cursor, tables)
 
 
 def _names(columns: Sequence[str]) -> str:

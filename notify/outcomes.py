@@ -6,7 +6,7 @@ A delivery ends, waits for another try, is held for a person, or hands over to t
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -36,6 +36,9 @@ class Rules:
     step_deadline_s: Callable[[str], int]
     worker: str
     rng: random.Random = field(default_factory=random.Random)
+    #: The channels that may stand in for this one, and whether a channel can take messages of another now.
+    fallback: Sequence[str] = ()
+    is_usable: Callable[[str], bool] = bool
 
 
 def settle(
@@ -78,12 +81,12 @@ def _sent(claimed: Claimed, facts: Facts, result: SendResult, receipt: SendRecei
         status=status,
         used=1,
         provider=result.provider,
-        provider_message_id=_clean(receipt.provider_message_id, 255),
+        provider_message_id=clean(receipt.provider_message_id, 255),
         sent_at=now,
         delivered_at=now if receipt.delivered else None,
         finished_at=now,
     )
-    return _tell(claimed, facts, outcome, now)
+    return tell(claimed, facts, outcome, now)
 
 
 def fail(
@@ -111,22 +114,22 @@ def fail(
         waited=1 - used,
         provider=provider,
         error_code=decision.code[:64],
-        error_detail=_clean(decision.reason),
+        error_detail=clean(decision.reason),
     )
     if decision.verdict is Verdict.RETRY:
         return replace(base, due_at=decision.due_at)
     if decision.verdict is Verdict.HOLD:
         held = replace(base, status=DeliveryStatus.HELD, finished_at=now)
-        return _tell(claimed, facts, replace(held, events=(_event(claimed, EventType.HELD, decision.reason),)), now)
+        return tell(claimed, facts, replace(held, events=(event_row(claimed, EventType.HELD, decision.reason),)), now)
     return end(claimed=claimed, facts=facts, base=base, decision=decision, now=now, rules=rules)
 
 
 def undecidable(*, claimed: Claimed, error: Exception, now: datetime, result: SendResult | None = None) -> Outcome:
     """What to write when a defect of ours keeps us from deciding: a message that was sent is sent, any other is held
     for a person. It must not take its neighbours along, nor be tried for ever."""
-    detail = _clean(f"its outcome can't be decided ({type(error).__name__})")
+    detail = clean(f"its outcome can't be decided ({type(error).__name__})")
     base = Outcome(id=claimed.id, status=DeliveryStatus.HELD, error_code=InternalFault.code, error_detail=detail)
-    events: tuple[EventRow, ...] = (_event(claimed, EventType.HELD, detail),)
+    events: tuple[EventRow, ...] = (event_row(claimed, EventType.HELD, detail),)
     if result is not None and result.receipt is not None:
         base = replace(base, status=DeliveryStatus.SENT, used=1, provider=result.provider, sent_at=now)
         events = ()
@@ -146,25 +149,25 @@ def end(
     """The end of a delivery: the next channel takes over where there is one, else it failed, or is buried."""
     following = _next_channel(claimed, facts)
     if following is not None and now < facts.expires_at:
-        reason = _clean(f"{claimed.channel} gave up ({decision.code}): {decision.reason}")
+        reason = clean(f"{claimed.channel} gave up ({decision.code}): {decision.reason}")
         switched = replace(
             base,
             status=DeliveryStatus.FAILED,
             finished_at=now,
-            next_step=_step(claimed, facts, following, now, rules),
-            events=(_event(claimed, EventType.SWITCHED, f"{reason}; on to {following[1]}"),),
+            next_step=step_row(claimed, facts, following, now, rules),
+            events=(event_row(claimed, EventType.SWITCHED, f"{reason}; on to {following[1]}"),),
         )
-        return _tell(claimed, facts, switched, now)
+        return tell(claimed, facts, switched, now)
     if decision.verdict is Verdict.FAIL:
-        return _tell(claimed, facts, replace(base, status=DeliveryStatus.FAILED, finished_at=now), now)
+        return tell(claimed, facts, replace(base, status=DeliveryStatus.FAILED, finished_at=now), now)
     buried = replace(
         base,
         status=DeliveryStatus.DEAD,
         finished_at=now,
         dead_letter=_dead_letter(claimed, base, decision, now),
-        events=(_event(claimed, EventType.BURIED, decision.reason),),
+        events=(event_row(claimed, EventType.BURIED, decision.reason),),
     )
-    return _tell(claimed, facts, buried, now)
+    return tell(claimed, facts, buried, now)
 
 
 def overdue(*, claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> Outcome | None:
@@ -177,9 +180,9 @@ def overdue(*, claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> O
             bury = RetryDecision(verdict=Verdict.BURY, code="deadline", reason=detail)
             base = replace(base, error_code="deadline", error_detail=detail)
             return end(claimed=claimed, facts=facts, base=base, decision=bury, now=now, rules=rules)
-        event = _event(claimed, EventType.EXPIRED, detail)
+        event = event_row(claimed, EventType.EXPIRED, detail)
         expired = replace(base, error_code="expired", error_detail=detail, finished_at=now, events=(event,))
-        return _tell(claimed, facts, expired, now)
+        return tell(claimed, facts, expired, now)
     if claimed.step_deadline is not None and now >= claimed.step_deadline and _next_channel(claimed, facts) is not None:
         detail = f"the time of this step was over at {claimed.step_deadline.isoformat()}"
         base = replace(base, error_code="step_deadline", error_detail=detail)
@@ -194,15 +197,21 @@ def first_step_deadline(*, starts_at: datetime, step_deadline_s: int, more_steps
 
 
 def _next_channel(claimed: Claimed, facts: Facts) -> tuple[int, str] | None:
-    if facts.route != Route.FIRST or claimed.kind != DeliveryKind.MESSAGE:
+    if claimed.kind != DeliveryKind.MESSAGE:
         return None
-    for step, channel in enumerate(facts.channels[claimed.step + 1 :], start=claimed.step + 1):
-        if facts.to.get(ADDRESS_FIELDS[channel]):
-            return step, channel
-    return None
+    return next(later_channels(claimed, facts), None)
 
 
-def _step(claimed: Claimed, facts: Facts, following: tuple[int, str], now: datetime, rules: Rules) -> DeliveryRow:
+def later_channels(claimed: Claimed, facts: Facts) -> Iterator[tuple[int, str]]:
+    """Step and name of the channels of a route *first* that come after this one, and for which there is an address."""
+    if facts.route == Route.FIRST:
+        for step, channel in enumerate(facts.channels[claimed.step + 1 :], start=claimed.step + 1):
+            if facts.to.get(ADDRESS_FIELDS[channel]):
+                yield step, channel
+
+
+def step_row(claimed: Claimed, facts: Facts, following: tuple[int, str], now: datetime, rules: Rules) -> DeliveryRow:
+    """The delivery on the channel that takes over."""
     step, channel = following
     after = replace(claimed, step=step, channel=channel)
     return DeliveryRow(
@@ -241,9 +250,9 @@ def _attempt(
         channel=claimed.channel,
         provider=attempt.provider,
         outcome=error.code if error is not None else "sent",
-        error_detail=_clean(error.detail) if error is not None else "",
+        error_detail=clean(error.detail) if error is not None else "",
         reason=attempt.reason,
-        provider_message_id=_clean(receipt.provider_message_id, 255) if receipt is not None else "",
+        provider_message_id=clean(receipt.provider_message_id, 255) if receipt is not None else "",
         worker=worker,
         claimed_at=claimed_at,
         started_at=attempt.started_at,
@@ -252,10 +261,9 @@ def _attempt(
     )
 
 
-def _event(claimed: Claimed, type_: EventType, reason: str) -> EventRow:
-    return EventRow(
-        new_id(), claimed.notification_id, claimed.id, type_, channel=claimed.channel, reason=_clean(reason)
-    )
+def event_row(claimed: Claimed, type_: EventType, reason: str) -> EventRow:
+    """Something that happened to a delivery."""
+    return EventRow(new_id(), claimed.notification_id, claimed.id, type_, channel=claimed.channel, reason=clean(reason))
 
 
 def _dead_letter(claimed: Claimed, base: Outcome, decision: RetryDecision, now: datetime) -> DeadLetterRow:
@@ -268,24 +276,24 @@ def _dead_letter(claimed: Claimed, base: Outcome, decision: RetryDecision, now: 
         lane=claimed.lane,
         provider=base.provider or claimed.provider,
         reason=decision.code,
-        detail=_clean(decision.reason),
+        detail=clean(decision.reason),
         attempts=claimed.attempts + base.used,
         state="open",
         created_at=now,
     )
 
 
-def _tell(claimed: Claimed, facts: Facts, outcome: Outcome, now: datetime) -> Outcome:
+def tell(claimed: Claimed, facts: Facts, outcome: Outcome, now: datetime) -> Outcome:
     """Adds what the application is to be told: a status callback for a message, an event for a callback itself."""
     if claimed.kind == DeliveryKind.CALLBACK:
-        event = _event(claimed, EventType.CALLBACK, outcome.error_detail)
+        event = event_row(claimed, EventType.CALLBACK, outcome.error_detail)
         return replace(outcome, events=(*outcome.events, event._replace(outcome=outcome.status)))
     if not facts.callback_url:
         return outcome
     return replace(outcome, callback=callbacks.row(claimed=claimed, facts=facts, outcome=outcome, now=now))
 
 
-def _clean(text: str, limit: int = _DETAIL_LIMIT) -> str:
+def clean(text: str, limit: int = _DETAIL_LIMIT) -> str:
     """Text that came from a provider, as PostgreSQL can hold it: no NUL, no lone surrogates, not endless."""
     return text[:limit].replace("\0", "").encode("utf-8", "replace").decode()
 

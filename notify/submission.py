@@ -19,6 +19,7 @@ from django.db import transaction
 from notify import lanes, quota, saturation, signals
 from notify.errors import FieldError, InvalidRequest
 from notify.ids import new_id
+from notify.loading import Feeder
 from notify.models import ApiKey, Batch, DeliveryStatus
 from notify.orders import Order, Recipient
 from notify.preparation import Prepared, personalise, prepare
@@ -88,23 +89,16 @@ def accept_batch(
     faults: list[FieldError] = []
     entries = enumerate(recipients)
     with transaction.atomic():
-        while portion := list(islice(entries, _PORTION)):
-            notifications: list[NotificationRow] = []
-            deliveries: list[DeliveryRow] = []
-            for index, entry in portion:
-                found = entry if isinstance(entry, list) else personalise(prepared, entry, batch_id=batch.id)
-                if isinstance(found, list):
-                    batch.rejected.append((index, found))
-                    faults += _labelled(found, label(index))
-                else:
-                    notifications.append(found[0])
-                    deliveries += found[1]
-            if faults and on_invalid == "reject":
-                # Read on without storing, to name more than the first fault; nothing written so far will stand.
-                faults += _remaining_faults(prepared, entries, batch.id, label, room=_MAX_ERRORS - len(faults))
-                raise InvalidRequest("The batch has faults; see errors.", errors=faults[:_MAX_ERRORS])
-            lane_counts += _enter(prepared, notifications, deliveries)
-            batch.accepted += len(notifications)
+        with Feeder() as feeder:
+            while portion := list(islice(entries, _PORTION)):
+                notifications, deliveries, found = _personalise_all(prepared, portion, batch, label)
+                faults += found
+                if faults and on_invalid == "reject":
+                    # Read on without storing, to name more than the first fault; nothing written so far will stand.
+                    faults += _remaining_faults(prepared, entries, batch.id, label, room=_MAX_ERRORS - len(faults))
+                    raise InvalidRequest("The batch has faults; see errors.", errors=faults[:_MAX_ERRORS])
+                lane_counts += _enter(prepared, notifications, deliveries, feeder)
+                batch.accepted += len(notifications)
         if not batch.accepted:
             raise InvalidRequest("No recipient is left to send to.", errors=faults[:_MAX_ERRORS])
         # Last, so that a batch which is refused for a fault costs nothing.
@@ -114,11 +108,35 @@ def accept_batch(
     return batch
 
 
+def _personalise_all(
+    prepared: Prepared,
+    portion: Sequence[tuple[int, Recipient | list[FieldError]]],
+    batch: AcceptedBatch,
+    label: Callable[[int], str],
+) -> tuple[list[NotificationRow], list[DeliveryRow], list[FieldError]]:
+    """The rows for a portion of a batch's recipients, and what is wrong with the others: those are noted as rejected."""
+    notifications: list[NotificationRow] = []
+    deliveries: list[DeliveryRow] = []
+    faults: list[FieldError] = []
+    for index, entry in portion:
+        found = entry if isinstance(entry, list) else personalise(prepared, entry, batch_id=batch.id)
+        if isinstance(found, list):
+            batch.rejected.append((index, found))
+            faults += _labelled(found, label(index))
+        else:
+            notifications.append(found[0])
+            deliveries += found[1]
+    return notifications, deliveries, faults
+
+
 def _enter(
-    prepared: Prepared, notifications: Sequence[NotificationRow], deliveries: Sequence[DeliveryRow]
+    prepared: Prepared,
+    notifications: Sequence[NotificationRow],
+    deliveries: Sequence[DeliveryRow],
+    feeder: Feeder | None = None,
 ) -> Counter[str]:
     """Stores them, and says how many went into each lane."""
-    lanes.enter(notifications=notifications, deliveries=deliveries)
+    lanes.enter(notifications=notifications, deliveries=deliveries, feeder=feeder)
     counts = Counter(row.lane for row in deliveries)
     if prepared.status is DeliveryStatus.QUEUED:
         saturation.note(counts)

@@ -10,7 +10,7 @@ from celery.signals import worker_shutting_down
 from django.db import connection
 from django.utils import timezone
 
-from notify import dispatch, grace, housekeeping, sweep, workers
+from notify import dispatch, grace, housekeeping, judging, sweep, workers
 from notify.databases import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,12 @@ def drain(lane: str) -> None:
 def sweep_lanes() -> None:
     """Keeps the lanes honest."""
     _while_database_answers(lambda: sweep.sweep(worker=workers.name(), now=timezone.now()))
+
+
+@shared_task(name="notify.judge_channels")
+def judge_channels() -> None:
+    """Judges every channel and its providers, and says that it did."""
+    _while_database_answers(lambda: judging.judge(now=timezone.now()))
 
 
 @shared_task(name="notify.keep_house")

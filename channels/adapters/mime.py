@@ -17,6 +17,7 @@ from functools import lru_cache
 from html.parser import HTMLParser
 from typing import Any, Final
 
+from channels.adapters import letter
 from channels.errors import MessageRejected, RecipientRejected
 from channels.types import OutboundMessage
 
@@ -108,18 +109,40 @@ def build(
     """The email as it goes over the wire: lines end in CRLF, nothing in it but ASCII unless an address demands UTF-8.
     Raises MessageRejected when the subject or the text can't be part of an email, or the package can't cope with it."""
     try:
-        return _LINE_END.sub(
-            b"\r\n",
-            _assemble(
-                message, sender=sender, recipient=recipient, reply_to=reply_to, message_id=message_id, now=now
-            ).as_bytes(),
+        _check(message)
+        text = message.text or text_of(message.html)
+        common = letter.write(
+            identifier=message.id,
+            subject=message.subject,
+            text=text,
+            html=message.html,
+            sender=sender,
+            recipient=recipient,
+            reply_to=reply_to,
+            message_id=message_id,
+            now=now,
         )
+        if common is not None:
+            return common
+        email = _assemble(
+            message, text, sender=sender, recipient=recipient, reply_to=reply_to, message_id=message_id, now=now
+        )
+        return _LINE_END.sub(b"\r\n", email.as_bytes())
     except _UNWRITABLE as error:
         raise MessageRejected(f"the message can't be written as an email ({type(error).__name__})") from None
 
 
+def _check(message: OutboundMessage) -> None:
+    """Raises MessageRejected for what must not be in an email, or can't be."""
+    if _CONTROL.search(message.subject):
+        raise MessageRejected("the subject holds a line break or another control character")
+    if _UNSENDABLE.search(message.text) or _UNSENDABLE.search(message.html):
+        raise MessageRejected("the text holds characters that are no text (NUL, lone surrogates)")
+
+
 def _assemble(
     message: OutboundMessage,
+    text: str,
     *,
     sender: Address,
     recipient: Address,
@@ -127,10 +150,6 @@ def _assemble(
     message_id: str,
     now: datetime,
 ) -> EmailMessage:
-    if _CONTROL.search(message.subject):
-        raise MessageRejected("the subject holds a line break or another control character")
-    if _UNSENDABLE.search(message.text) or _UNSENDABLE.search(message.html):
-        raise MessageRejected("the text holds characters that are no text (NUL, lone surrogates)")
     utf8 = needs_utf8(sender, recipient, reply_to)
     email = EmailMessage(policy=_UTF8 if utf8 else _ASCII)
     email["From"] = str(sender)
@@ -141,7 +160,7 @@ def _assemble(
     email["Date"] = format_datetime(now)
     email["Message-ID"] = message_id
     email["Auto-Submitted"] = "auto-generated"  # RFC 3834: holiday replies are not for us
-    email.set_content(message.text or text_of(message.html))
+    email.set_content(text)
     if message.html:
         email.add_alternative(message.html, subtype="html")
     return email

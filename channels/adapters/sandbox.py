@@ -33,8 +33,8 @@ from channels.errors import (
     Throttled,
     Unavailable,
 )
-from channels.sandbox.behaviour import ErrorCode
 from channels.sandbox import reports
+from channels.sandbox.behaviour import ErrorCode
 from channels.sandbox.journal import Entry, Journal
 from channels.types import CallbackRequest, DeliveryEvent, OutboundMessage, SendReceipt
 

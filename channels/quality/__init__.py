@@ -22,8 +22,18 @@ from channels.quality.tally import notes_of
 from channels.types import SendResult
 
 __all__ = [
-    *("Reading", "Span", "came_back", "forget_past", "hand_over", "note", "note_receipt", "own_run", "publish"),
-    *("read", "read_alone", "roll_up"),
+    "Reading",
+    "Span",
+    "came_back",
+    "forget_past",
+    "hand_over",
+    "note",
+    "note_receipt",
+    "own_run",
+    "publish",
+    "read",
+    "read_alone",
+    "roll_up",
 ]
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 from django.utils.functional import Promise
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
+
+_ANYTHING = ("*/*", "application/json")
 
 
 def _encode(value: Any) -> Any:
@@ -50,3 +54,17 @@ class JsonRenderer(BaseRenderer):
     ) -> bytes:
         """The body of an answer; nothing for an answer without one."""
         return b"" if data is None else encode(data)
+
+
+class Negotiation(DefaultContentNegotiation):
+    """REST framework's, with a short way for clients that take anything, or JSON: nearly all of them."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Who writes the answer, and what it is."""
+        first = next(iter(renderers))
+        if request.META.get("HTTP_ACCEPT", "*/*") in _ANYTHING and first.media_type == "application/json":
+            return first, first.media_type
+        chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
+        return chosen

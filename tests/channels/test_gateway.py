@@ -13,8 +13,9 @@ from uuid import uuid4
 import pytest
 
 from channels import directory, gateway
+from channels.lines import LINES
 from channels.models import Channel, Provider
-from channels.session import LINES, Session
+from channels.session import Session
 from channels.types import OutboundMessage, SendResult
 from tests.conftest import WaitFor
 

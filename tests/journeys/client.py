@@ -93,7 +93,8 @@ class Company:
         path: Path = self.live.data_dir / "sandbox" / f"{provider}.jsonl"
         if not path.exists():
             return Counter()
-        return Counter(json.loads(line)["id"] for line in path.read_text().splitlines())
+        whole, _, _being_written = path.read_text().rpartition("\n")
+        return Counter(json.loads(line)["id"] for line in whole.splitlines())
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Load, from processes of its own."""

@@ -1,0 +1,79 @@
+"""What becomes of a claimed delivery before anybody is asked: a message that can be handed over now, or an outcome."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from channels import gateway
+from channels.degradation.admission import Admission
+from channels.errors import ChannelHeld, InternalFault, MessageRejected
+from channels.types import OutboundMessage
+from notify import content, outcomes, switching
+from notify.databases import DATABASE_AWAY
+from notify.facts import Facts
+from notify.models.delivery import DeliveryKind, DeliveryStatus
+from notify.outcomes import Rules
+from notify.rows import Claimed, Outcome
+
+logger = logging.getLogger(__name__)
+
+#: A held message looks again a little later each time, up to this many seconds: when its channel is well again, nobody
+#: should be kept waiting.
+_LOOK_AGAIN_S = 10.0
+
+
+def prepare(*, claimed: Claimed, facts: Facts | None, now: datetime, rules: Rules) -> OutboundMessage | Outcome:
+    """The message of ``claimed``, or what to write of it when it can't, or may not, be handed over now."""
+    if facts is None:
+        return _orphaned(claimed, now)
+    late = outcomes.overdue(claimed=claimed, facts=facts, now=now, rules=rules)
+    if late is not None:
+        return late
+    elsewhere = _elsewhere(claimed, facts, now, rules)
+    if elsewhere is not None:
+        return elsewhere
+    try:
+        return _composed(claimed, facts)
+    except (MessageRejected, InternalFault) as error:
+        return outcomes.fail(claimed=claimed, facts=facts, error=error, now=now, rules=rules)
+
+
+def _elsewhere(claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> Outcome | None:
+    """What to write of a message that its channel, as it stands, does not send now. Nothing, nearly always."""
+    if claimed.is_test or claimed.kind != DeliveryKind.MESSAGE or gateway.is_at_rest(claimed.channel):
+        return None
+    target = switching.find_target(claimed=claimed, facts=facts, rules=rules)
+    admission = gateway.admit(
+        message_id=claimed.id,
+        channel=claimed.channel,
+        priority=facts.priority,
+        category=facts.category,
+        may_switch=target is not None,
+    )
+    if admission is Admission.SEND:
+        return None
+    reason = gateway.reason_of(claimed.channel)
+    if admission is Admission.SWITCH and target is not None:
+        return switching.switch(claimed=claimed, facts=facts, target=target, reason=reason, now=now, rules=rules)
+    held = ChannelHeld(reason, retry_after=min(1.0 + claimed.waits, _LOOK_AGAIN_S))
+    return outcomes.fail(claimed=claimed, facts=facts, error=held, now=now, rules=rules)
+
+
+def _composed(claimed: Claimed, facts: Facts) -> OutboundMessage:
+    try:
+        return content.compose(claimed=claimed, facts=facts)
+    except (MessageRejected, *DATABASE_AWAY):
+        raise
+    except Exception as error:
+        # The edge of one message: a defect that it meets must not take the rest of its claim along.
+        logger.exception("a message can't be composed", extra={"delivery_id": str(claimed.id)})
+        raise InternalFault(f"the message can't be composed ({type(error).__name__})") from error
+
+
+def _orphaned(claimed: Claimed, now: datetime) -> Outcome:
+    logger.error("delivery without its notification", extra={"delivery_id": str(claimed.id)})
+    detail = "its notification is not stored"
+    return Outcome(
+        id=claimed.id, status=DeliveryStatus.FAILED, error_code="orphaned", error_detail=detail, finished_at=now
+    )

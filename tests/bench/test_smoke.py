@@ -1,0 +1,40 @@
+"""Two measures, as small as they can be: that ``make bench`` works, not how fast anything is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.rig import BASE_DIR
+
+
+@pytest.mark.timeout(120)
+def test_a_small_run_leaves_results_and_no_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "claim", "provider", "--scale", "0.01", "--runs", "1"]
+    done = subprocess.run(
+        [*command, "--results", str(tmp_path / "results")],
+        cwd=BASE_DIR,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("claim", "provider"):
+        kept = json.loads((tmp_path / "results" / f"{name}.json").read_text())
+        assert all(figure["judged"]["median"] > 0 for figure in kept["figures"])
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
+    assert [one for one in psutil.process_iter() if _mentions(one, tmp_path)] == []
+
+
+def _mentions(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and any(str(folder) in word for word in process.cmdline())
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False

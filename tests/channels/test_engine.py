@@ -1,0 +1,224 @@
+"""The engine on real PostgreSQL and Valkey: what it reads, what it writes, and what routing makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+from django.conf import settings
+from django.utils import timezone
+
+from channels import directory, engine, gateway, quality
+from channels.degradation import standings
+from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
+from channels.errors import RecipientRejected, Throttled, Unavailable
+from channels.models import Channel, DegradationEvent, Provider, Standing
+from channels.types import OutboundMessage, ProviderTry, SendReceipt, SendResult
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    directory.forget()
+    yield
+    directory.forget()
+
+
+def provider(name: str, *, weight: int = 50, **config: Any) -> str:
+    made = f"{name}-{uuid4().hex[:8]}"
+    Provider.objects.create(name=made, channel="sms", adapter="sandbox", weight=weight, config=config)
+    return made
+
+
+def message(**values: Any) -> OutboundMessage:
+    defaults: dict[str, Any] = {
+        "id": uuid4(),
+        "channel": "sms",
+        "priority": "normal",
+        "to": "+8613800001234",
+        "text": "Hello",
+        "deadline": datetime.now(UTC) + timedelta(minutes=5),
+    }
+    return OutboundMessage(**{**defaults, **values})
+
+
+def tell(name: str, *errors: type[Exception] | None) -> None:
+    """As if ``name`` had been asked once for each of ``errors``, None being a success."""
+    now = datetime.now(UTC)
+    results = [
+        SendResult(
+            message=message(),
+            tries=(
+                ProviderTry(
+                    provider=name,
+                    started_at=now,
+                    latency_ms=5.0,
+                    receipt=SendReceipt() if error is None else None,
+                    error=None if error is None else error(),  # type: ignore[arg-type]
+                ),
+            ),
+        )
+        for error in errors
+    ]
+    quality.note(results, now=now)
+    quality.publish(now=now)
+
+
+def state(name: str) -> str | None:
+    row = Standing.objects.filter(target=f"provider:{name}").first()
+    return None if row is None else row.data["state"]
+
+
+def put(**found: ProviderStanding | ChannelStanding) -> None:
+    standings.write(standings=dict(found))
+
+
+def opened(now: datetime, *, next_probe_at: datetime) -> ProviderStanding:
+    return ProviderStanding(
+        state=ProviderState.OPEN, share=0.0, since=now, changed_at=now, reason="dead", next_probe_at=next_probe_at
+    )
+
+
+def test_a_provider_that_fails_most_of_the_time_is_opened_and_the_reason_has_the_figures() -> None:
+    bad, good = provider("bad"), provider("good")
+    tell(bad, *[Unavailable] * 40, *[None] * 10)
+    tell(good, *[None] * 50)
+    (change,) = [one for one in engine.evaluate(now=timezone.now()) if one.target.startswith("provider:")]
+    assert (change.target, change.after) == (f"provider:{bad}", "open")
+    assert "80%" in change.reason
+    event = DegradationEvent.objects.get(target=f"provider:{bad}")
+    assert event.figures["provider_faults"] == 40
+    assert state(good) is None
+
+
+def test_recipients_faults_and_throttling_move_nothing() -> None:
+    name = provider("a")
+    provider("b")
+    tell(name, *[RecipientRejected] * 60, *[Throttled] * 60)
+    assert engine.evaluate(now=timezone.now()) == []
+    assert not Standing.objects.exists()
+
+
+def test_one_that_is_open_is_not_asked_and_the_other_says_why() -> None:
+    bad, good = provider("bad", weight=1000), provider("good", weight=1)
+    tell(bad, *[Unavailable] * 50)
+    tell(good, *[None] * 50)
+    engine.evaluate(now=timezone.now())
+    results = list(
+        gateway.send_batch([message(priority="critical") for _ in range(20)], channel="sms", priority="critical")
+    )
+    assert {result.provider for result in results} == {good}
+    assert f"{bad} skipped: open" in results[0].tries[0].reason
+
+
+def test_a_dead_provider_costs_one_batch_and_not_a_second() -> None:
+    dead = provider("dead", error_rate=1.0, error="unavailable")
+    provider("good")
+    for _ in range(2):
+        list(gateway.send_batch([message() for _ in range(60)], channel="sms", priority="normal"))
+    assert state(dead) == "open"
+    tries = [
+        one.provider
+        for result in gateway.send_batch(
+            [message(priority="critical") for _ in range(50)], channel="sms", priority="critical"
+        )
+        for one in result.tries
+    ]
+    assert dead not in tries
+
+
+def test_the_state_survives_a_redis_that_is_wiped() -> None:
+    bad, good = provider("bad"), provider("good")
+    tell(bad, *[Unavailable] * 50)
+    tell(good, *[None] * 50)
+    engine.evaluate(now=timezone.now())
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.flushall()
+    engine.evaluate(now=timezone.now())
+    assert state(bad) == "open"
+    plan = gateway.routing.plan(directory.channel("sms").providers, standings=directory.channel("sms").standings)
+    assert [one.name for one, _weight in plan.weighted] == [good]
+
+
+def test_an_open_provider_is_tried_by_one_ordinary_message_when_it_is_time() -> None:
+    bad, good = provider("bad"), provider("good")
+    now = timezone.now()
+    put(**{f"provider:{bad}": opened(now - timedelta(minutes=1), next_probe_at=now - timedelta(seconds=1))})
+    directory.forget()
+    results = list(gateway.send_batch([message() for _ in range(30)], channel="sms", priority="normal"))
+    asked = [result.provider for result in results]
+    assert asked.count(bad) == 1
+    assert asked.count(good) == 29
+    assert Standing.objects.get(target=f"provider:{bad}").data["probe_successes"] == 1
+
+
+@pytest.mark.parametrize(("priority", "category"), [("critical", ""), ("normal", "security"), ("bulk", "otp")])
+def test_what_is_precious_is_never_a_probe(priority: str, category: str) -> None:
+    bad = provider("bad")
+    provider("good")
+    now = timezone.now()
+    put(**{f"provider:{bad}": opened(now - timedelta(minutes=1), next_probe_at=now - timedelta(seconds=1))})
+    directory.forget()
+    sent = [message(priority=priority, category=category) for _ in range(10)]
+    assert bad not in {result.provider for result in gateway.send_batch(sent, channel="sms", priority=priority)}
+
+
+def test_enough_probes_that_succeed_bring_a_provider_back() -> None:
+    name = provider("a")
+    provider("b")
+    now = timezone.now()
+    put(**{f"provider:{name}": opened(now - timedelta(minutes=1), next_probe_at=now - timedelta(seconds=1))})
+    for number in range(20):
+        directory.forget()
+        at = now + timedelta(seconds=400 * number)
+        assert engine.begin_probe(channel="sms", provider=name, now=at)
+        directory.forget()
+        change = engine.note_probe(channel="sms", provider=name, succeeded=True, now=at)
+        if change is not None:
+            break
+    assert state(name) == "recovering"
+    assert 2 <= number < 10
+
+
+def test_only_one_of_two_gets_the_probe() -> None:
+    name = provider("a")
+    now = timezone.now()
+    put(**{f"provider:{name}": opened(now - timedelta(minutes=1), next_probe_at=now - timedelta(seconds=1))})
+    directory.forget()
+    assert [engine.begin_probe(channel="sms", provider=name, now=now) for _ in range(2)] == [True, False]
+
+
+def test_a_provider_that_is_removed_leaves_no_standing() -> None:
+    name = provider("a")
+    put(**{f"provider:{name}": ProviderStanding.healthy(now=timezone.now())})
+    Provider.objects.all().delete()
+    engine.evaluate(now=timezone.now())
+    assert not Standing.objects.exists()
+
+
+def test_a_pinned_provider_stays_as_a_person_has_put_it() -> None:
+    bad, good = provider("bad"), provider("good")
+    now = timezone.now()
+    pinned = ProviderStanding(
+        state=ProviderState.HEALTHY, share=1.0, since=now, changed_at=now, reason="by hand", pinned=True
+    )
+    put(**{f"provider:{bad}": pinned})
+    tell(bad, *[Unavailable] * 60)
+    tell(good, *[None] * 60)
+    engine.evaluate(now=timezone.now())
+    assert state(bad) == "healthy"
+
+
+def test_when_all_fail_at_once_the_channel_escalates_and_nobody_is_shuffled() -> None:
+    Channel.objects.create(name="sms", fallback=["email"])
+    names = [provider("a"), provider("b")]
+    for name in names:
+        tell(name, *[Unavailable] * 30, *[None] * 20)
+    now = timezone.now()
+    changes = [one for step in range(12) for one in engine.evaluate(now=now + timedelta(seconds=step * 3))]
+    assert any(one.target == "channel:sms" and one.after == ChannelState.SHEDDING for one in changes)

@@ -1,0 +1,146 @@
+"""A gateway for short messages that misbehaves on command, in a process of its own: ``python -m tests.chaos.provider``.
+
+It shares no code with the product, and writes down each request as it comes, before it says or withholds anything:
+what is in its journal is what a recipient would have got.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import struct
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+#: What it does with a request, and whether it has taken the message all the same.
+KINDS: Final[dict[str, bool]] = {
+    "answer": True,
+    "silence": True,  # never answers, and keeps the connection
+    "late": True,  # a proper yes, after the client has given up
+    "garbage": True,  # bytes that are no HTTP
+    "nonsense": True,  # 200 with a page for people where JSON was agreed
+    "cut": True,  # a 200 whose body breaks off with a reset
+    "reset": True,  # a reset in place of an answer
+    "error_inside": False,  # 200, and in the body that it failed
+    "hour": False,  # 429 with Retry-After: 3600
+    "unavailable": False,
+}
+_MANNERS: Final = {"kind": "answer", "share": 1.0, "latency_s": 0.1, "late_s": 3.0}
+
+
+@dataclass
+class Gateway:
+    """One provider: its manners, and the journal it writes."""
+
+    journal: Path
+    manners: dict[str, Any] = field(default_factory=lambda: dict(_MANNERS))
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(7)
+        self._answers: dict[str, Callable[[asyncio.StreamWriter], None]] = {
+            "answer": lambda writer: _write(writer, 200, {"code": 0, "data": {"id": uuid.uuid4().hex}}),
+            "late": lambda writer: _write(writer, 200, {"code": 0, "data": {"id": uuid.uuid4().hex}}),
+            "garbage": lambda writer: writer.write(b"\x16\x03\x01 this is not HTTP\r\n\r\n"),
+            "nonsense": lambda writer: _write(writer, 200, "<html>Welcome to nginx!</html>"),
+            "cut": _cut,
+            "reset": _reset,
+            "error_inside": lambda writer: _write(writer, 200, {"code": 500, "message": "system busy"}),
+            "hour": lambda writer: _write(writer, 429, {"code": 429}, "Retry-After: 3600\r\n"),
+            "unavailable": lambda writer: _write(writer, 503, {"code": 503}),
+        }
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, until either side ends it."""
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ValueError):
+            while await self._serve_one(reader, writer):
+                await writer.drain()
+        writer.close()
+
+    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        method, path, _version = head.split("\r\n", 1)[0].split(" ")
+        lengths = [line.split(":")[1] for line in head.split("\r\n") if line.lower().startswith("content-length:")]
+        body = json.loads(await reader.readexactly(int(lengths[0])) if lengths else b"{}")
+        if method == "PUT" and path == "/manners":
+            self.manners = {**_MANNERS, **body}
+            _write(writer, 200, self.manners)
+            return True
+        if method == "PUT" and path == "/journal":
+            self.journal = Path(body["path"])
+            _write(writer, 200, body)
+            return True
+        return await self._take(body, writer)
+
+    async def _take(self, message: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
+        manners = self.manners
+        kind = manners["kind"] if self._random.random() < manners["share"] else "answer"
+        self._note(message, kind)
+        if kind == "silence":
+            await asyncio.sleep(3600)
+        await asyncio.sleep(manners["late_s"] if kind == "late" else manners["latency_s"])
+        self._answers[kind](writer)
+        return kind not in ("garbage", "cut", "reset")
+
+    def _note(self, message: dict[str, Any], kind: str) -> None:
+        entry = {"at": time.time(), "id": message["id"], "text": message["text"], "kind": kind, "taken": KINDS[kind]}
+        with self.journal.open("ab") as file:
+            file.write(json.dumps(entry).encode() + b"\n")
+
+
+def _write(writer: asyncio.StreamWriter, status: int, content: Any, headers: str = "") -> None:
+    body = (content if isinstance(content, str) else json.dumps(content)).encode()
+    head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+    writer.write(head.encode() + body)
+
+
+def _cut(writer: asyncio.StreamWriter) -> None:
+    writer.write(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n{"code":')
+    asyncio.get_running_loop().call_later(0.05, _reset, writer)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection: socket.socket = writer.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def _run(port: int, journal: Path) -> None:
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    gateway = Gateway(journal)
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await gateway.serve(reader, writer)
+        finally:
+            tasks.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", port)
+    await stopping.wait()
+    server.close()
+    for task in tasks:
+        task.cancel()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--journal", type=Path, required=True)
+    arguments = parser.parse_args()
+    asyncio.run(_run(arguments.port, arguments.journal))

@@ -1,0 +1,146 @@
+"""What becomes of messages while their channel is degraded: nobody is told twice, and nobody is forgotten."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from channels import directory
+from channels.degradation import standings
+from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
+from channels.models import Channel, Provider
+from notify import dispatch, partitions
+from notify.models import Attempt, Delivery, Event
+from notify.rows import DeliveryRow
+from tests.factories import make_application
+from tests.notify.lane_rows import enter
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_caches() -> Iterator[None]:
+    directory.forget()
+    partitions.forget_live_window()
+    yield
+    directory.forget()
+    partitions.forget_live_window()
+
+
+def provider(name: str, *, channel: str = "sms", **config: Any) -> None:
+    Provider.objects.create(name=name, channel=channel, adapter="sandbox", config=config)
+
+
+def stands(state: ChannelState, *, share: float = 0.0, providers: ProviderState | None = None) -> None:
+    now = timezone.now()
+    found: dict[str, Any] = {
+        "channel:sms": ChannelStanding(state=state, share=share, since=now, changed_at=now, reason="nobody is well")
+    }
+    if providers is not None:
+        for name in Provider.objects.filter(channel="sms").values_list("name", flat=True):
+            found[f"provider:{name}"] = ProviderStanding(
+                state=providers,
+                share=0.0,
+                since=now,
+                changed_at=now,
+                reason="dead",
+                next_probe_at=now + timedelta(hours=1),
+            )
+    standings.write(standings=found)
+    directory.forget()
+
+
+def drain(lane: str) -> int:
+    return dispatch.drain(lane=lane, worker="test", stopping=lambda: False)
+
+
+def states(rows: list[DeliveryRow]) -> Counter[tuple[str, str]]:
+    return Counter(
+        Delivery.objects.filter(notification_id__in=[row.notification_id for row in rows]).values_list(
+            "channel", "status"
+        )
+    )
+
+
+def test_bulk_is_held_in_the_table_while_its_channel_is_switched() -> None:
+    provider("sms-a")
+    rows = enter(make_application(), count=5, now=timezone.now(), priority="bulk")
+    stands(ChannelState.SWITCHED, providers=ProviderState.OPEN)
+    assert drain("sms.bulk") == 0
+    assert states(rows) == {("sms", "queued"): 5}
+    assert not Attempt.objects.exists()
+
+
+def test_a_message_of_route_first_arrives_by_its_next_channel_and_only_there() -> None:
+    provider("sms-a")
+    provider("email-a", channel="email")
+    (row,) = enter(make_application(), now=timezone.now(), priority="normal", route="first", channels=["sms", "email"])
+    stands(ChannelState.SWITCHED, providers=ProviderState.OPEN)
+    drain("sms.normal")
+    drain("email.normal")
+    assert states([row]) == {("sms", "failed"): 1, ("email", "sent"): 1}
+    assert Delivery.objects.get(pk=row.id).error_code == "switched"
+    assert Event.objects.filter(notification_id=row.notification_id, type="switched").count() == 1
+    # The channel is well again: what went out elsewhere is not sent again.
+    standings.write(standings={}, gone=["channel:sms", "provider:sms-a"])
+    directory.forget()
+    drain("sms.normal")
+    assert not Attempt.objects.filter(channel="sms").exists()
+
+
+def test_the_channel_s_fallback_takes_a_message_that_has_the_address() -> None:
+    Channel.objects.create(name="sms", fallback=["push", "email"])
+    provider("sms-a")
+    provider("email-a", channel="email")
+    (row,) = enter(make_application(), now=timezone.now(), priority="normal", route="all", channels=["sms"])
+    stands(ChannelState.SWITCHED, providers=ProviderState.OPEN)
+    drain("sms.normal")
+    drain("email.normal")
+    assert states([row]) == {("sms", "failed"): 1, ("email", "sent"): 1}
+
+
+def test_what_goes_to_the_fallback_anyway_is_not_sent_there_twice() -> None:
+    Channel.objects.create(name="sms", fallback=["email"])
+    provider("sms-a")
+    provider("email-a", channel="email")
+    (row,) = enter(make_application(), now=timezone.now(), priority="normal", route="all", channels=["sms", "email"])
+    stands(ChannelState.SWITCHED, providers=ProviderState.OPEN)
+    drain("sms.normal")
+    assert states([row]) == {("sms", "queued"): 1}
+    assert Delivery.objects.get(pk=row.id).error_code == "channel_held"
+
+
+def test_a_fallback_that_is_down_itself_gets_nothing() -> None:
+    Channel.objects.create(name="sms", fallback=["email"])
+    provider("sms-a")
+    (row,) = enter(make_application(), now=timezone.now(), priority="normal", route="all", channels=["sms"])
+    stands(ChannelState.PAUSED, providers=ProviderState.OPEN)
+    drain("sms.normal")
+    assert states([row]) == {("sms", "queued"): 1}
+
+
+def test_what_is_held_uses_up_no_attempt_and_goes_when_the_channel_is_well() -> None:
+    provider("sms-a")
+    (row,) = enter(make_application(), now=timezone.now(), priority="normal", route="all", channels=["sms"])
+    stands(ChannelState.PAUSED, providers=ProviderState.OPEN)
+    drain("sms.normal")
+    held = Delivery.objects.get(pk=row.id)
+    assert (held.status, held.attempts, held.waits) == ("queued", 0, 1)
+    standings.write(standings={}, gone=["channel:sms", "provider:sms-a"])
+    directory.forget()
+    Delivery.objects.filter(pk=row.id).update(due_at=timezone.now())
+    drain("sms.normal")
+    assert states([row]) == {("sms", "sent"): 1}
+
+
+def test_while_somebody_carries_bulk_comes_back_by_its_share() -> None:
+    provider("sms-a", latency_ms=1)
+    rows = enter(make_application(), count=40, now=timezone.now(), priority="bulk")
+    stands(ChannelState.SHEDDING, share=0.1)
+    drain("sms.bulk")
+    assert states(rows) == {("sms", "sent"): 40}
