@@ -114,7 +114,7 @@ def _personalise_all(
     batch: AcceptedBatch,
     label: Callable[[int], str],
 ) -> tuple[list[NotificationRow], list[DeliveryRow], list[FieldError]]:
-    """The rows for a portion of a batch's recipients, and what is wrong with the others: those are noted as rejected."""
+    """The rows for a portion of a batch's recipients, and what is wrong with the others, noted as rejected."""
     notifications: list[NotificationRow] = []
     deliveries: list[DeliveryRow] = []
     faults: list[FieldError] = []
