@@ -8,10 +8,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from statistics import median
 from typing import Any, Final
 
+import psutil
 import redis
 
 from bench.baselines import empty_task
@@ -142,15 +145,29 @@ class _Cost:
         }
 
     def _used(self) -> float:
-        times = [process.cpu_times() for name in self._rig.names for process in self._rig.family(name)]
-        return sum(one.user + one.system for one in times)
+        return sum(_of_living(_processor_s, self._rig.family(name)) for name in self._rig.names)
 
     def memory(self) -> dict[str, float]:
         """Each process with its children, in MB: its own pages, and its part of what it shares."""
-        return {
-            name: round(sum(one.memory_full_info().pss for one in self._rig.family(name)) / 2**20, 1)
-            for name in self._rig.names
-        }
+        return {name: round(_of_living(_memory, self._rig.family(name)) / 2**20, 1) for name in self._rig.names}
+
+
+def _processor_s(process: psutil.Process) -> float:
+    used = process.cpu_times()
+    return used.user + used.system
+
+
+def _memory(process: psutil.Process) -> float:
+    return float(process.memory_full_info().pss)
+
+
+def _of_living(reading: Callable[[psutil.Process], float], family: list[psutil.Process]) -> float:
+    """The sum over ``family``: a connection of PostgreSQL may have ended since it was listed."""
+    total = 0.0
+    for process in family:
+        with suppress(psutil.NoSuchProcess):
+            total += reading(process)
+    return total
 
 
 def _log_statements(rig: Rig, value: str) -> None:

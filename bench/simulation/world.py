@@ -120,6 +120,7 @@ class World:
             self._begin(stride)
             for answer in self._answers.pop(self.t, ()):
                 self._hear(answer)
+            self.contestant.evaluate(self.t)
             self._arrive(arrivals, stride)
             for group, n in sorted(self._due.pop(self.t, {}).items(), key=_urgency):
                 self._look(group, n)
@@ -150,7 +151,6 @@ class World:
         for ledger in self.ledgers:
             ledger.tick(stride)
         self._offered = [0] * len(self.ledgers)
-        self.contestant.evaluate(self.t)
 
     def _end(self, stride: int) -> None:
         for provider, offered in enumerate(self._offered):

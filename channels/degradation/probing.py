@@ -42,10 +42,14 @@ def note(
     if standing.state is not ProviderState.OPEN or standing.pinned:
         return standing
     if not succeeded:
+        failures = standing.probe_failures + 1
         wait_s = probe_wait_s(thresholds=thresholds, relapses=standing.relapses, alone=alone)
-        return replace(standing, probe_successes=0, next_probe_at=now + timedelta(seconds=wait_s))
+        if not alone:
+            wait_s *= thresholds.probe.back_off(failures)
+        next_at = now + timedelta(seconds=wait_s)
+        return replace(standing, probe_successes=0, probe_failures=failures, next_probe_at=next_at)
     successes = standing.probe_successes + 1
-    counted = replace(standing, probe_successes=successes)
+    counted = replace(standing, probe_successes=successes, probe_failures=0)
     if successes >= probes_needed(thresholds=thresholds, alone=alone):
         reason = f"{successes} probes in a row succeeded"
         return recovering(counted, reason=reason, thresholds=thresholds, now=now)

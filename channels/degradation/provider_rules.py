@@ -60,6 +60,7 @@ def opened(
         next_probe_at=now + timedelta(seconds=wait_s),
         probed_at=None,
         probe_successes=0,
+        probe_failures=0,
         probes_needed=probes_needed(thresholds=thresholds, alone=alone),
     )
 

@@ -77,11 +77,12 @@ class ProviderStanding(_Stored):
     #: Faults that came soon after a recovery, and when the last fault began (None: long ago).
     relapses: int = 0
     tripped_at: datetime | None = None
-    #: While open: when the next probe may go, when the last one went, how many succeeded in a row, and how many have
-    #: to.
+    #: While open: when the next probe may go, when the last one went, how many succeeded in a row, or failed, and
+    #: how many have to succeed.
     next_probe_at: datetime | None = None
     probed_at: datetime | None = None
     probe_successes: int = 0
+    probe_failures: int = 0
     probes_needed: int = 0
 
     _MOMENTS: ClassVar[frozenset[str]] = frozenset({"since", "changed_at", "tripped_at", "next_probe_at", "probed_at"})

@@ -93,6 +93,12 @@ class Probe(Section):
     alone_successes: int = 2
     #: Ours. After so long without a message that may be a probe, the ramp begins without any.
     patience_s: float = 900
+    #: Ours. Each probe that fails lengthens the wait for the next one by half, up to so many times.
+    slowest: float = 3
+
+    def back_off(self, failures: int) -> float:
+        """How many times as long the wait is after so many failures in a row."""
+        return min(self.slowest, 1.5 ** min(failures - 1, 10))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
