@@ -53,6 +53,11 @@ beat_schedule: dict[str, dict[str, Any]] = {
         "schedule": schedule(run_every=1.0),
         "options": {"queue": CONTROL_QUEUE, "expires": 1},
     },
+    "roll_up": {
+        "task": "notify.roll_up",
+        "schedule": schedule(run_every=20.0),
+        "options": {"queue": CONTROL_QUEUE, "expires": 20},
+    },
     "keep_house": {
         "task": "notify.keep_house",
         "schedule": schedule(run_every=600.0),

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
+from channels import quality
 from notify import grace, partitions
 from notify.api import idempotency
 from notify.databases import DATABASE_AWAY
@@ -26,6 +27,7 @@ def keep_house(*, now: datetime) -> None:
     _apart("partitions ahead", lambda: partitions.ensure(now=now, ahead_days=settings.NOTIFY["PARTITIONS_AHEAD_DAYS"]))
     _apart("retention", lambda: partitions.drop_past(now=now, retention_days=settings.NOTIFY["RETENTION_DAYS"]))
     _apart("old batches and dead letters", lambda: forget_past(now=now))
+    _apart("old minutes of providers", lambda: quality.forget_past(now=now))
     _apart("old answers", lambda: forget_answers(now=now))
 
 

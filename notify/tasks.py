@@ -10,6 +10,7 @@ from celery.signals import worker_shutting_down
 from django.db import connection
 from django.utils import timezone
 
+from channels import quality
 from notify import dispatch, grace, housekeeping, judging, sweep, workers
 from notify.databases import DATABASE_AWAY
 
@@ -53,6 +54,12 @@ def sweep_lanes() -> None:
 def judge_channels() -> None:
     """Judges every channel and its providers, and says that it did."""
     _while_database_answers(lambda: judging.judge(now=timezone.now()))
+
+
+@shared_task(name="notify.roll_up")
+def roll_up() -> None:
+    """Writes what providers did, minute by minute, into the table."""
+    _while_database_answers(lambda: quality.roll_up(now=timezone.now()))
 
 
 @shared_task(name="notify.keep_house")
