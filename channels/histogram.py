@@ -3,7 +3,8 @@
 Buckets grow by a tenth each, as in DDSketch: bucket ``n`` holds what is over ``1.1 ** (n - 1)`` and not over
 ``1.1 ** n``, and its middle is at most 4.8% off whatever is in it. The edges never move, so that adding up two of them
 is adding up counts, in any order and with nothing lost. The ``ddsketch`` and ``hdrhistogram`` packages do no better
-here: the one writes itself down in protobuf only, the other in 700 bytes, and both take three and five times as long to count.
+here: the one writes itself down in protobuf only, the other in 700 bytes, and to count they take three and five times
+as long.
 """
 
 from __future__ import annotations

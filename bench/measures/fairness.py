@@ -75,9 +75,12 @@ class _Fairness:
     def shares(self) -> dict[str, float]:
         """How many times as much a vip application gets as a standard one, when both have more than enough due."""
         with self._rig.database() as cursor:
+            # Both at once: a drain that is still under way would take the first one's alone.
+            cursor.execute("BEGIN")
             cursor.execute("DELETE FROM notify_delivery WHERE lane = %s", [_SHARED])
             for application in (self._large, self._vip):
                 self._queue(cursor, application, self._bench.size(8_000, least=3_000), priority="bulk")
+            cursor.execute("COMMIT")
             lanes.ring([_SHARED])
             time.sleep(self._bench.seconds(4.0, least=1.0))
             cursor.execute(
