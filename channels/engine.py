@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 from django.db import DatabaseError, InterfaceError, transaction
 
@@ -74,8 +75,20 @@ def evaluate(*, now: datetime) -> list[Transition]:
             standings.write(standings=changed, gone=gone)
         transitions = [one for verdict in verdicts.values() for one in verdict.transitions]
         standings.log(transitions)
+    _Last.at_rest = not (reading.providers or changed or before.providers or before.channels)
     _tell(transitions)
     return transitions
+
+
+class _Last:
+    """What this process's last evaluation found."""
+
+    at_rest: ClassVar[bool] = False
+
+
+def is_at_rest() -> bool:
+    """Whether at the last evaluation of this process nobody was sending and nothing was known against anybody."""
+    return _Last.at_rest
 
 
 def _setup() -> _Setup:
