@@ -13,9 +13,8 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from channels.adapters import deadline
 from channels.errors import (
@@ -50,6 +49,14 @@ class Account:
     password: str = field(repr=False)
     helo: str
     tls: ssl.SSLContext | None = field(default=None, repr=False)
+
+
+class _Command(NamedTuple):
+    """One command: its step, its words, and the answers that let the next one follow."""
+
+    step: str
+    text: str
+    wanted: tuple[int, ...] = (250,)
 
 
 class _Wire(smtplib.SMTP):
@@ -131,9 +138,12 @@ class Session:
         """Hands one email over and returns what the server said to it. Raises the ProviderError of the step that
         failed; afterwards the session is either ready for the next message, or no longer ``open``."""
         try:
-            self._step("mail", sender, self._options(content, utf8=utf8))
-            self._step("rcpt", recipient, ())
-            self._ask("data", "DATA", wanted=354)
+            options = self._options(content, utf8=utf8)
+            self._introduce(
+                _Command("mail", " ".join((f"MAIL FROM:<{sender}>", *options))),
+                _Command("rcpt", f"RCPT TO:<{recipient}>", (250, 251)),
+                _Command("data", "DATA", (354,)),
+            )
             self._wire.send(_DOT.sub(b"..", content) + (b"" if content.endswith(b"\r\n") else b"\r\n") + b".\r\n")
         except (smtplib.SMTPException, OSError) as error:
             self.close()
@@ -174,17 +184,35 @@ class Session:
             self._wire.command_encoding = "ascii"
         return tuple(options)
 
-    def _step(self, step: str, address: str, options: Sequence[str]) -> None:
-        verb = {"mail": "MAIL FROM", "rcpt": "RCPT TO"}[step]
-        self._ask(step, " ".join((f"{verb}:<{address}>", *options)), wanted=250)
+    def _introduce(self, *commands: _Command) -> None:
+        """All that comes before the content: in one go where the server takes that (RFC 2920), which saves two waits of
+        three; else one command after the other."""
+        if not self._wire.has_extn("pipelining"):
+            for command in commands:
+                self._wire.putcmd(command.text)
+                code, said = self._hear()
+                if code not in command.wanted:
+                    self._refused(command.step, code, said)
+            return
+        text = "".join(f"{command.text}\r\n" for command in commands)
+        if text.count("\n") != len(commands) or text.count("\r") != len(commands):
+            raise ValueError("a line break within a command")  # as putcmd says
+        self._wire.send(text.encode(self._wire.command_encoding))
+        heard = [self._hear()]
+        while len(heard) < len(commands) and heard[-1][0] != 421:  # after which nothing follows
+            heard.append(self._hear())
+        for command, (code, said) in zip(commands, heard, strict=False):
+            if code not in command.wanted:
+                if heard[-1][0] == 354:
+                    self.close()  # it waits for content all the same, and nobody may get that
+                self._refused(command.step, code, said)
 
-    def _ask(self, step: str, command: str, *, wanted: int) -> None:
-        code, said = self._wire.docmd(command)
+    def _hear(self) -> tuple[int, bytes]:
+        code, said = self._wire.getreply()
         self._used_at = time.monotonic()
         if code < 0:
             raise smtplib.SMTPServerDisconnected("the answer was not SMTP")
-        if code != wanted and not (step == "rcpt" and code == 251):
-            self._refused(step, code, said)
+        return code, said
 
     def _refused(self, step: str, code: int, said: bytes) -> None:
         """Makes the session ready for the next message, and raises what the refusal means."""

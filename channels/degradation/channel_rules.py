@@ -73,7 +73,8 @@ def _fallen(standing: ChannelStanding, here: _Here, state: ChannelState, share: 
     slower."""
     recovered = standing.rising or standing.state is ChannelState.NORMAL
     relapses = standing.relapses + int(recovered and standing.tripped_at is not None)
-    hold_s = here.thresholds.flap.lengthen(here.thresholds.escalation.hold_s, relapses)
+    escalation = here.thresholds.escalation
+    hold_s = min(here.thresholds.flap.lengthen(escalation.hold_s, relapses), escalation.longest_hold_s)
     stopped = not here.situation.carrying
     tripped = replace(standing, relapses=relapses, tripped_at=here.now, hold_s=hold_s, rising=False, stopped=stopped)
     return _changed(tripped, here, state, share, reason)

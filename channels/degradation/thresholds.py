@@ -164,6 +164,8 @@ class Escalation(Section):
 
     escalate_s: float = 5
     hold_s: float = 15
+    #: Relapses lengthen ``hold_s`` up to this.
+    longest_hold_s: float = 60
     #: As ``hold_s``, after nobody carried anything: what waits then has nowhere else to go.
     stopped_hold_s: float = 5
     #: When providers that carry together less than this share of the weights have to take over the rest at once, bulk
