@@ -75,9 +75,18 @@ def evaluate(*, now: datetime) -> list[Transition]:
             standings.write(standings=changed, gone=gone)
         transitions = [one for verdict in verdicts.values() for one in verdict.transitions]
         standings.log(transitions)
-    _Last.at_rest = not (reading.providers or changed or before.providers or before.channels)
+    _Last.at_rest = not (changed or before.providers or before.channels or _is_busy(setup, reading, now))
     _tell(transitions)
     return transitions
+
+
+def _is_busy(setup: _Setup, reading: Reading, now: datetime) -> bool:
+    """Whether anybody was asked in a window that counts."""
+    return any(
+        reading.figures(one.name, span=_spans_of(one, setup, None, now)[0]).tries
+        for providers in setup.providers.values()
+        for one in providers
+    )
 
 
 class _Last:
