@@ -65,6 +65,11 @@ class ChannelSpec:
     #: By which rules each provider is judged.
     rules: Mapping[str, Thresholds] = field(default_factory=dict)
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is known against the channel or any of its providers."""
+        return (self.standing is None or self.standing.at_rest) and all(one.at_rest for one in self.standings.values())
+
 
 _BUILT_IN: Final[dict[str, ProviderSpec]] = {
     TEST_PROVIDER: ProviderSpec(

@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, TypeVar
 
 from django.db import DatabaseError, InterfaceError, transaction
 
@@ -28,6 +29,8 @@ from channels.quality.reading import Reading, Span
 from channels.types import SendResult
 
 logger = logging.getLogger(__name__)
+
+Told = TypeVar("Told")
 
 _OUT_OF_USE = frozenset({ChannelState.SWITCHED, ChannelState.PAUSED})
 
@@ -75,7 +78,9 @@ def evaluate(*, now: datetime) -> list[Transition]:
             standings.write(standings=changed, gone=gone)
         transitions = [one for verdict in verdicts.values() for one in verdict.transitions]
         standings.log(transitions)
-    _Last.at_rest = not (changed or before.providers or before.channels or _is_busy(setup, reading, now))
+    _Last.at_rest = not changed and before.at_rest and not _is_busy(setup, reading, now)
+    if changed or gone:
+        directory.forget()
     _tell(transitions)
     return transitions
 
@@ -175,16 +180,22 @@ def _changed(before: Standings, verdicts: Mapping[str, Verdict]) -> dict[str, Pr
 
 
 def judge(*, channel: str, results: Sequence[SendResult], now: datetime) -> None:
-    """Counts what providers did in a batch of results, and looks at those that did nothing right. Never raises for a
-    database that is away: nothing of a message depends on it, and the next evaluation sees the same."""
+    """Counts what providers did in a batch of results, and looks at those that did nothing right."""
     quality.note(results, now=now)
     for provider, (good, bad) in _score(results).items():
         if good or not bad:
             continue
-        try:
-            look_at(channel=channel, provider=provider, batch=bad, batch_faults=bad, now=now)
-        except (DatabaseError, InterfaceError) as error:
-            logger.warning("provider %s can't be judged now: %s", provider, type(error).__name__)
+        leniently(partial(look_at, channel=channel, provider=provider, batch=bad, batch_faults=bad, now=now), provider)
+
+
+def leniently(tell: Callable[[], Told], provider: str) -> Told | None:
+    """What ``tell`` returns; None while the database is away: nothing of a message depends on it, and the next
+    evaluation sees the same."""
+    try:
+        return tell()
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("provider %s can't be judged now: %s", provider, type(error).__name__)
+        return None
 
 
 def _score(results: Sequence[SendResult]) -> dict[str, tuple[int, int]]:
@@ -295,7 +306,6 @@ def _move(
 def _tell(transitions: Sequence[Transition]) -> None:
     if not transitions:
         return
-    directory.forget()
     for one in transitions:
         logger.warning(
             "%s: %s %.0f%% → %s %.0f%%: %s",

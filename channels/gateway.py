@@ -38,8 +38,7 @@ def channel_orders(name: str) -> directory.ChannelSpec:
 
 def is_at_rest(channel: str) -> bool:
     """Whether nothing is known against the channel or any of its providers."""
-    spec = directory.channel(channel)
-    return spec.standing is None and not spec.standings
+    return directory.channel(channel).at_rest
 
 
 def admit(*, message_id: UUID, channel: str, priority: str, category: str, may_switch: bool) -> Admission:

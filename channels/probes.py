@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
-
-from django.db import DatabaseError, InterfaceError
 
 from channels import engine
 from channels.degradation import probing
@@ -16,10 +11,6 @@ from channels.directory import ChannelSpec
 from channels.errors import ProviderError
 from channels.routing import Candidate, Plan
 from channels.types import OutboundMessage
-
-logger = logging.getLogger(__name__)
-
-Told = TypeVar("Told")
 
 
 def are_due(channel: ChannelSpec, plan: Plan) -> bool:
@@ -35,7 +26,7 @@ def take(*, channel: str, plan: Plan, message: OutboundMessage) -> Candidate | N
         return None
     for spec in plan.open:
         begin = partial(engine.begin_probe, channel=channel, provider=spec.name, now=datetime.now(UTC))
-        if leniently(begin, spec.name):
+        if engine.leniently(begin, spec.name):
             return Candidate(spec, f"probe: {plan.words}", probe=True)
     return None
 
@@ -44,14 +35,4 @@ def note(*, channel: str, candidate: Candidate, error: ProviderError | None) -> 
     """Says how a probe went. A recipient's fault, or being asked for patience, says nothing of the provider."""
     if error is None or error.provider_fault:
         name, succeeded, now = candidate.provider.name, error is None, datetime.now(UTC)
-        leniently(lambda: engine.note_probe(channel=channel, provider=name, succeeded=succeeded, now=now), name)
-
-
-def leniently(tell: Callable[[], Told], provider: str) -> Told | None:
-    """What ``tell`` returns; None while the database is away: the engine is told the next time, and no message depends
-    on it."""
-    try:
-        return tell()
-    except (DatabaseError, InterfaceError) as error:
-        logger.warning("provider %s can't be judged now: %s", provider, type(error).__name__)
-        return None
+        engine.leniently(partial(engine.note_probe, channel=channel, provider=name, succeeded=succeeded, now=now), name)

@@ -76,7 +76,7 @@ class Session:
             at_most=at_most,
             ahead_s=ahead_s,
         )
-        if (not channel.standings and channel.standing is None) or rooms.has_callbacks(self._channel):
+        if channel.at_rest or rooms.has_callbacks(self._channel):
             return wanted
         share = routing.lane_share(standing=channel.standing, priority=self._priority, carried=plan.carried)
         probe = self._priority != "critical" and not self.pending and probes.are_due(channel, plan)
@@ -130,31 +130,31 @@ class Session:
     def _advance(self, journeys: Iterable[Journey]) -> None:
         """Sends each journey to its next candidate, as far as places and rate limits allow."""
         groups: dict[str, list[Journey]] = defaultdict(list)
-        rooms: dict[str, int] = {}
+        left: dict[str, int] = {}
         for journey in journeys:
             if not journey.candidates:
                 self._finish_without_candidate(journey)
-            elif self._choose(journey, rooms):
+            elif self._choose(journey, left):
                 groups[journey.candidates[0].provider.name].append(journey)
             else:
                 self._wait_for_room(journey)
         for group in groups.values():
             self._hand_to_provider(group[0].candidates[0].provider, group)
 
-    def _choose(self, journey: Journey, rooms: dict[str, int]) -> bool:
-        """Brings the first candidate with room to the front; False when all are too busy. With nobody else to ask, a
-        message queues where it has to. One of weight zero is for what the others failed at, not for what they are too
-        busy for."""
+    def _choose(self, journey: Journey, left: dict[str, int]) -> bool:
+        """Brings the first candidate with room to the front; False when all are too busy. ``left``: the room of each,
+        less what was chosen before. With nobody else to ask, a message queues where it has to. One of weight zero is
+        for what the others failed at, not for what they are too busy for."""
         first = journey.candidates[0]
         others = [one for one in journey.candidates if one is not first and one.provider.weight > 0]
         if not others:
             return True
         for candidate in (first, *others):
             name = candidate.provider.name
-            if name not in rooms:
-                rooms[name] = self._room(candidate.provider)
-            if rooms[name] > 0:
-                rooms[name] -= 1
+            if name not in left:
+                left[name] = self._room(candidate.provider)
+            if left[name] > 0:
+                left[name] -= 1
                 if candidate is not first:
                     journey.candidates.remove(candidate)
                     because = f"{candidate.reason}; {first.provider.name} is busy"

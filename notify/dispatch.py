@@ -12,21 +12,20 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
 from math import inf
 from typing import Final
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.utils import timezone
 
 from channels import gateway
 from channels.errors import LeaseLost
 from channels.names import split_lane
 from channels.types import OutboundMessage, SendResult
-from notify import content, doorbell, lanes, outcomes, readiness, reports
-from notify.databases import DATABASE_AWAY, is_absence, patiently
+from notify import content, doorbell, lanes, outcomes, readiness, recording, reports
+from notify.databases import DATABASE_AWAY, patiently
 from notify.facts import Facts
 from notify.outcomes import Rules
 from notify.retry import RetryPolicy
@@ -175,12 +174,11 @@ class Drain:
         if not settled:
             return
         try:
-            written = patiently(lambda: lanes.record(outcomes=settled, lease=self.lease, now=timezone.now()))
-        except (DatabaseError, ValueError) as error:
-            if is_absence(error):
-                self._unwritten = True
-                raise
-            written = self._write_one_by_one(settled)
+            written, refused = recording.record(settled=settled, lease=self.lease, write=patiently, clock=timezone.now)
+        except BaseException:
+            self._unwritten = True
+            raise
+        self._unwritten |= bool(refused)
         self.handled += len(settled)
         held = [self._held.pop(outcome.id, None) for outcome in settled]
         recorded = [
@@ -190,22 +188,6 @@ class Drain:
         ]
         reports.tell(recorded=recorded, results=results, lane=self.lane, now=timezone.now())
 
-    def _write_one_by_one(self, settled: Sequence[Outcome]) -> set[UUID]:
-        """One row that the database refuses must not take the others with it: they would be sent again. Of that one,
-        the bare status is written."""
-        written: set[UUID] = set()
-        for outcome in settled:
-            for version in (outcome, outcomes.bare(outcome)):
-                try:
-                    write = partial(lanes.record, outcomes=[version], lease=self.lease, now=timezone.now())
-                    written |= patiently(write)
-                    break
-                except (DatabaseError, ValueError) as error:
-                    if is_absence(error):
-                        raise
-                    logger.exception("an outcome can't be recorded", extra={"delivery_id": str(outcome.id)})
-        return written
-
     def _keep_alive(self) -> None:
         now = time.monotonic()
         try:
@@ -213,13 +195,13 @@ class Drain:
                 self._renew(now)
             if self._feels_pulse and now - _pulses.get(self.lane, 0.0) > _PULSE_S:
                 _pulses[self.lane] = now
-                lanes.feel_pulse(lane=self.lane, worker=self._worker, now=timezone.now())
+                lanes.feel_pulse(lane=self.lane, worker=self._worker)
         except DATABASE_AWAY as error:
             logger.warning("lane %s: leases can't be renewed: %s", self.lane, type(error).__name__)
             connection.close()
 
     def _renew(self, now: float) -> None:
-        kept = lanes.renew(ids=list(self._held), lease=self.lease, now=timezone.now())
+        kept = lanes.renew(ids=list(self._held), lease=self.lease)
         lost = self._held.keys() - kept
         if lost:
             # This process stood still for too long: they were given to somebody else.

@@ -32,7 +32,7 @@ def judge(*, now: datetime) -> bool:
         return False
     _Paced.judged_at = time.monotonic()
     engine.evaluate(now=now)
-    lanes.feel_pulse(lane=PULSE, worker=workers.name(), now=now)
+    lanes.feel_pulse(lane=PULSE, worker=workers.name())
     return True
 
 

@@ -22,9 +22,8 @@ _RELEASE: Final = (
 )
 
 
-def renew(*, ids: Sequence[UUID], lease: UUID, now: datetime | None = None) -> set[UUID]:
-    """Keeps the lease on ``ids`` for another term; returns those that are still held under it. (``now`` is not asked
-    for: leases are dated by the database's clock.)"""
+def renew(*, ids: Sequence[UUID], lease: UUID) -> set[UUID]:
+    """Keeps the lease on ``ids`` for another term; returns those that are still held under it."""
     if not ids:
         return set()
     with connection.cursor() as cursor:

@@ -31,8 +31,8 @@ def due_lanes(*, now: datetime) -> list[DueLane]:
         return [DueLane(*row) for row in cursor.fetchall()]
 
 
-def feel_pulse(*, lane: str, worker: str, now: datetime | None = None) -> None:
-    """Notes that ``lane`` is moving. (``now`` is not asked for: the database has the time.)"""
+def feel_pulse(*, lane: str, worker: str) -> None:
+    """Notes that ``lane`` is moving."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO notify_lanepulse (lane, seen_at, worker) VALUES (%s, clock_timestamp(), %s)"

@@ -17,11 +17,11 @@ from typing import ClassVar, Final
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import DatabaseError, Error, connection
+from django.db import Error, connection
 
 from channels.errors import OutcomeUnknown
-from notify import content, dispatch, grace, lanes, outcomes, reports, saturation, signals
-from notify.databases import DATABASE_AWAY, is_absence
+from notify import content, dispatch, grace, lanes, outcomes, recording, reports, saturation, signals
+from notify.databases import DATABASE_AWAY
 from notify.facts import Facts
 from notify.ids import new_id
 from notify.lanes import Place
@@ -163,7 +163,7 @@ def _settle(claimed: Sequence[Claimed], lease: UUID, decide: Decide, worker: str
         settled.append(outcome)
         if known is not None:
             told.append((one, known, outcome))
-    written = _record(settled, lease, now)
+    written, _refused = recording.record(settled=settled, lease=lease, write=_at_once, clock=lambda: now)
     lanes.release(ids=undecided, lease=lease, now=now)
     for lane in {one.lane for one in claimed}:
         recorded = [row for row in told if row[0].lane == lane and row[0].id in written]
@@ -171,24 +171,8 @@ def _settle(claimed: Sequence[Claimed], lease: UUID, decide: Decide, worker: str
     return len(settled)
 
 
-def _record(settled: Sequence[Outcome], lease: UUID, now: datetime) -> set[UUID]:
-    """Records ``settled``; one by one when the database refuses one of them, and of that one the bare status."""
-    try:
-        return lanes.record(outcomes=settled, lease=lease, now=now)
-    except (DatabaseError, ValueError) as error:
-        if is_absence(error):
-            raise
-    written: set[UUID] = set()
-    for outcome in settled:
-        for version in (outcome, outcomes.bare(outcome)):
-            try:
-                written |= lanes.record(outcomes=[version], lease=lease, now=now)
-                break
-            except (DatabaseError, ValueError) as error:
-                if is_absence(error):
-                    raise
-                logger.exception("an outcome can't be recorded", extra={"delivery_id": str(outcome.id)})
-    return written
+def _at_once(write: Callable[[], set[UUID]]) -> set[UUID]:
+    return write()
 
 
 def _with_history(claimed: Claimed, outcome: Outcome, worker: str, now: datetime) -> Outcome:

@@ -92,6 +92,11 @@ class ProviderStanding(_Stored):
         """Whether it gets ordinary traffic."""
         return self.state in CARRYING
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether it carries all that it is configured to."""
+        return self.state is ProviderState.HEALTHY and self.share >= 1.0
+
     @classmethod
     def healthy(cls, *, now: datetime, reason: str = "") -> Self:
         """A provider of which nothing bad is known."""
@@ -127,6 +132,11 @@ class ChannelStanding(_Stored):
     carrying: float = 1.0
 
     _MOMENTS: ClassVar[frozenset[str]] = frozenset({"since", "changed_at", "tripped_at"})
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether everything goes over it."""
+        return self.state is ChannelState.NORMAL
 
     @classmethod
     def normal(cls, *, now: datetime, reason: str = "") -> Self:

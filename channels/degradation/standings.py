@@ -32,6 +32,13 @@ class Standings:
     channels: Mapping[str, ChannelStanding] = field(default_factory=dict)
     providers: Mapping[str, ProviderStanding] = field(default_factory=dict)
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is known against anybody."""
+        return all(one.at_rest for one in self.channels.values()) and all(
+            one.at_rest for one in self.providers.values()
+        )
+
 
 def parse(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Standings:
     """Standings from rows of target and data."""

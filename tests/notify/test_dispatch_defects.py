@@ -192,3 +192,27 @@ def test_a_hung_provider_of_two_does_not_set_the_pace_of_the_lane(wait_for: Wait
     assert Attempt.objects.filter(provider="hung").count() == 0  # none of its timeouts is over yet
     thread.join(30)
     assert states(rows) == {"sent": 600}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_sent_and_can_not_be_written_down_is_not_given_back_as_if_it_were_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    provider()
+    rows = enter(make_application(), count=2, now=timezone.now())
+    real = lanes.claim
+
+    def refuse(**_values: Any) -> None:
+        raise ValueError
+
+    def claim(**values: Any) -> Any:
+        claimed = real(**values)
+        if not claimed:
+            raise OperationalError  # the drain can't know that nothing is left under its lease
+        return claimed
+
+    monkeypatch.setattr(lanes, "record", refuse)
+    monkeypatch.setattr(lanes, "claim", claim)
+    with pytest.raises(OperationalError):
+        drain()
+    assert states(rows) == {"sending": 2}
