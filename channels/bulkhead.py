@@ -53,14 +53,13 @@ class Bulkhead:
     def room(self, priority: str) -> tuple[int, int]:
         """How many places are free for ``priority`` now, and how many of its messages wait for one."""
         with self._lock:
-            free = min(self._limits[priority] - self._running[priority], self.size - sum(self._running.values()))
-            return max(free, 0), self._queued[priority]
+            return max(self._free(priority), 0), self._queued[priority]
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing runs."""
         with self._lock:
-            return not any(self._waiting.values()) and not any(self._running.values())
+            return self._is_idle()
 
     def withdraw(self, priority: str, keep: Callable[[Work], bool]) -> list[Work]:
         """Takes back what waits and is not to be kept."""
@@ -80,14 +79,17 @@ class Bulkhead:
     def _start(self) -> None:
         for priority in PRIORITIES:
             waiting = self._waiting[priority]
-            while waiting and self._running[priority] < self._limits[priority] and self._free():
+            while waiting and self._free(priority) > 0:
                 work, messages = waiting.popleft()
                 self._queued[priority] -= messages
                 self._running[priority] += 1
                 self._pool.submit(self._run, priority, work)
 
-    def _free(self) -> bool:
-        return sum(self._running.values()) < self.size
+    def _free(self, priority: str) -> int:
+        return min(self._limits[priority] - self._running[priority], self.size - sum(self._running.values()))
+
+    def _is_idle(self) -> bool:
+        return not any(self._waiting.values()) and not any(self._running.values())
 
     def _run(self, priority: str, work: Work) -> None:
         try:
@@ -99,7 +101,7 @@ class Bulkhead:
                 self._end_if_idle()
 
     def _end_if_idle(self) -> None:
-        if self._then is not None and not any(self._waiting.values()) and not any(self._running.values()):
+        if self._then is not None and self._is_idle():
             then, self._then = self._then, None
             self._pool.submit(then)
             self._pool.shutdown(wait=False)

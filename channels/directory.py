@@ -19,8 +19,8 @@ from django.db import DatabaseError, InterfaceError
 
 from channels import registry
 from channels.degradation import standings
-from channels.degradation.standing import ChannelStanding, ProviderStanding
-from channels.degradation.standings import Standings, channel_target, provider_target
+from channels.degradation.standing import ChannelStanding, ProviderStanding, channel_target, provider_target
+from channels.degradation.standings import Standings
 from channels.degradation.thresholds import Thresholds
 from channels.encryption import DecryptionFailed
 from channels.models import Channel, Policy, Provider

@@ -1,4 +1,4 @@
-"""The engine: judges every channel once a second, and, inside a drain, at once when a provider is dead.
+"""The engine: judges every channel once a second. (What is decided at once, inside a drain, is in ``breaker``.)
 
 Its effects are rows in PostgreSQL; what they mean to a message is for routing. One engine decides at a time (an
 advisory lock), and two would do no harm: standings are locked while they are changed. The figures are read before,
@@ -8,31 +8,32 @@ since no transaction is open while Redis is spoken to.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import transaction
 
 from channels import directory, quality, signals
-from channels.degradation import fast_trip, policy, probing, standings
+from channels.degradation import policy, standings
 from channels.degradation.judgement import spans
 from channels.degradation.policy import Subject
-from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, Transition, Verdict
-from channels.degradation.standings import Standings, channel_target, provider_target
-from channels.degradation.thresholds import Thresholds
+from channels.degradation.standing import (
+    ChannelStanding,
+    ProviderStanding,
+    Transition,
+    Verdict,
+    channel_target,
+    provider_target,
+)
+from channels.degradation.standings import Standings
+from channels.degradation.thresholds import DEFAULTS, Thresholds
 from channels.figures import Figures
 from channels.models import Channel, Policy, Provider
 from channels.quality.reading import Reading, Span
-from channels.types import SendResult
 
 logger = logging.getLogger(__name__)
-
-Told = TypeVar("Told")
-
-_OUT_OF_USE = frozenset({ChannelState.SWITCHED, ChannelState.PAUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class _Setup:
         return own or self.of_channel(one.channel)
 
     def of_channel(self, name: str) -> Thresholds:
-        return self.rules.get(channel_target(name)) or Thresholds()
+        return self.rules.get(channel_target(name)) or DEFAULTS
 
 
 def evaluate(*, now: datetime) -> list[Transition]:
@@ -78,17 +79,17 @@ def evaluate(*, now: datetime) -> list[Transition]:
             standings.write(standings=changed, gone=gone)
         transitions = [one for verdict in verdicts.values() for one in verdict.transitions]
         standings.log(transitions)
-    _Last.at_rest = not changed and before.at_rest and not _is_busy(setup, reading, now)
+    _Last.at_rest = not changed and before.at_rest and not _is_busy(setup, before, reading, now)
     if changed or gone:
         directory.forget()
-    _tell(transitions)
+    tell(transitions)
     return transitions
 
 
-def _is_busy(setup: _Setup, reading: Reading, now: datetime) -> bool:
+def _is_busy(setup: _Setup, before: Standings, reading: Reading, now: datetime) -> bool:
     """Whether anybody was asked in a window that counts."""
     return any(
-        reading.figures(one.name, span=_spans_of(one, setup, None, now)[0]).tries
+        reading.figures(one.name, span=_spans_of(one, setup, before.providers.get(one.name), now)[0]).tries
         for providers in setup.providers.values()
         for one in providers
     )
@@ -116,11 +117,11 @@ def _setup() -> _Setup:
     return _Setup(providers=providers, fallback=fallback, rules=rules)
 
 
-def _spans(setup: _Setup, now_standing: Standings, now: datetime) -> list[Span]:
+def _spans(setup: _Setup, stored: Standings, now: datetime) -> list[Span]:
     found = []
     for providers in setup.providers.values():
         for one in providers:
-            found += _spans_of(one, setup, now_standing.providers.get(one.name), now)
+            found += _spans_of(one, setup, stored.providers.get(one.name), now)
     return found
 
 
@@ -129,6 +130,12 @@ def _spans_of(one: _Configured, setup: _Setup, standing: ProviderStanding | None
     long, short = spans(standing=standing, thresholds=rules, now=now)
     late_after_s = rules.receipt_delay.late_after_s
     return [Span(window_s=long, late_after_s=late_after_s), Span(window_s=short, late_after_s=late_after_s)]
+
+
+def _figures(reading: Reading, provider: str, span: Span) -> Figures:
+    """What ``span`` says of a provider. Nobody takes reports in yet (POST receipts/{provider}), so every receipt that
+    is due would be late: they are left out until somebody does."""
+    return replace(reading.figures(provider, span=span), receipts_due=0, receipts_late=0)
 
 
 def _judge(name: str, setup: _Setup, before: Standings, reading: Reading, now: datetime) -> Verdict:
@@ -141,8 +148,8 @@ def _judge(name: str, setup: _Setup, before: Standings, reading: Reading, now: d
                 weight=one.weight,
                 enabled=one.enabled,
                 thresholds=setup.of_provider(one),
-                figures=reading.figures(one.name, span=long),
-                recent=reading.figures(one.name, span=short),
+                figures=_figures(reading, one.name, long),
+                recent=_figures(reading, one.name, short),
             )
         )
     return policy.decide(
@@ -159,7 +166,7 @@ def _judge(name: str, setup: _Setup, before: Standings, reading: Reading, now: d
 def _is_usable(name: str, setup: _Setup, before: Standings) -> bool:
     standing = before.channels.get(name)
     enabled = any(one.enabled for one in setup.providers.get(name, ()))
-    return enabled and (standing is None or standing.state not in _OUT_OF_USE)
+    return enabled and (standing is None or standing.in_use)
 
 
 def _changed(before: Standings, verdicts: Mapping[str, Verdict]) -> dict[str, ProviderStanding | ChannelStanding]:
@@ -176,134 +183,8 @@ def _changed(before: Standings, verdicts: Mapping[str, Verdict]) -> dict[str, Pr
     return changed
 
 
-# --- inside a drain ---------------------------------------------------------------------------------------------------
-
-
-def judge(*, channel: str, results: Sequence[SendResult], now: datetime) -> None:
-    """Counts what providers did in a batch of results, and looks at those that did nothing right."""
-    quality.note(results, now=now)
-    for provider, (good, bad) in _score(results).items():
-        if good or not bad:
-            continue
-        leniently(partial(look_at, channel=channel, provider=provider, batch=bad, batch_faults=bad, now=now), provider)
-
-
-def leniently(tell: Callable[[], Told], provider: str) -> Told | None:
-    """What ``tell`` returns; None while the database is away: nothing of a message depends on it, and the next
-    evaluation sees the same."""
-    try:
-        return tell()
-    except (DatabaseError, InterfaceError) as error:
-        logger.warning("provider %s can't be judged now: %s", provider, type(error).__name__)
-        return None
-
-
-def _score(results: Sequence[SendResult]) -> dict[str, tuple[int, int]]:
-    """How many tries of each provider succeeded, and how many failed by its own fault."""
-    score: dict[str, tuple[int, int]] = {}
-    for result in results:
-        for one in result.tries:
-            good, bad = score.get(one.provider, (0, 0))
-            if one.error is None:
-                score[one.provider] = good + 1, bad
-            elif one.error.provider_fault:
-                score[one.provider] = good, bad + 1
-    return score
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What this process knows of a provider without asking anybody."""
-
-    standing: ProviderStanding | None
-    rules: Thresholds
-    alone: bool
-
-
-def _known(channel: str, provider: str) -> _Known:
-    spec = directory.channel(channel)
-    others = [spec.standings.get(one.name) for one in spec.providers if one.name != provider]
-    return _Known(
-        standing=spec.standings.get(provider),
-        rules=spec.rules.get(provider) or Thresholds(),
-        alone=not any(one is None or one.carries for one in others),
-    )
-
-
-def look_at(*, channel: str, provider: str, batch: int, batch_faults: int, now: datetime) -> Transition | None:
-    """Opens ``provider`` when the last ``batch`` of this process, and what came before it, say that it is dead; returns
-    the change. Costs nothing while a provider answers."""
-    known = _known(channel, provider)
-    if known.standing is not None and not known.standing.carries:
-        return None
-    facts = {"consecutive_faults": quality.own_run(provider), "batch": batch, "batch_faults": batch_faults}
-
-    def trip(standing: ProviderStanding, elsewhere: Figures | None) -> ProviderStanding | None:
-        tripped = fast_trip.trip(
-            standing=standing, alone=known.alone, thresholds=known.rules, now=now, elsewhere=elsewhere, **facts
-        )
-        return tripped.standing if tripped is not None else None
-
-    if trip(known.standing or ProviderStanding.healthy(now=now), None) is None:
-        return None
-    span = Span(window_s=known.rules.recent_s)
-    elsewhere = quality.read(spans=[span], now=now).figures(provider, span=span)
-    return _move(provider, lambda standing: trip(standing, elsewhere), now=now, figures=elsewhere)
-
-
-def begin_probe(*, channel: str, provider: str, now: datetime) -> bool:
-    """Whether a message may try the open ``provider`` now; whoever is told so has the only one."""
-    known = _known(channel, provider)
-    if known.standing is None or not probing.probes_allowed(standing=known.standing, now=now):
-        return False
-    began = False
-
-    def begin(standing: ProviderStanding) -> ProviderStanding | None:
-        nonlocal began
-        began = bool(probing.probes_allowed(standing=standing, now=now))
-        return probing.begin(standing=standing, thresholds=known.rules, alone=known.alone, now=now) if began else None
-
-    _move(provider, begin, now=now)
-    return began
-
-
-def note_probe(*, channel: str, provider: str, succeeded: bool, now: datetime) -> Transition | None:
-    """Takes note of how a probe went; returns the change, if it was the last that was needed."""
-    known = _known(channel, provider)
-    return _move(
-        provider,
-        lambda standing: probing.note(
-            standing=standing, succeeded=succeeded, thresholds=known.rules, alone=known.alone, now=now
-        ),
-        now=now,
-    )
-
-
-def _move(
-    provider: str,
-    move: Callable[[ProviderStanding], ProviderStanding | None],
-    *,
-    now: datetime,
-    figures: Figures | None = None,
-) -> Transition | None:
-    """Moves a provider from the standing it has in the database, under its lock; None is no move. Returns the change,
-    where there is one to tell."""
-    target = provider_target(provider)
-    with transaction.atomic():
-        before = standings.lock([target]).providers.get(provider) or ProviderStanding.healthy(now=now)
-        after = move(before)
-        if after is None or after == before:
-            return None
-        standings.write(standings={target: after})
-        change = policy.transition(target, before, after, figures)
-        told = [change] if (after.state, after.share) != (before.state, before.share) else []
-        standings.log(told)
-    directory.forget()
-    _tell(told)
-    return told[0] if told else None
-
-
-def _tell(transitions: Sequence[Transition]) -> None:
+def tell(transitions: Sequence[Transition]) -> None:
+    """Says what changed: in the log, and to the rooms above."""
     if not transitions:
         return
     for one in transitions:

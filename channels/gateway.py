@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Final
 from uuid import UUID
 
 from channels import directory, limiter, probes, routing
@@ -14,8 +13,6 @@ from channels.degradation.admission import Admission
 from channels.degradation.standing import ChannelStanding, ChannelState
 from channels.session import Session
 from channels.types import OutboundMessage, SendResult
-
-_OUT_OF_USE: Final = frozenset({ChannelState.SWITCHED, ChannelState.PAUSED})
 
 
 def open_session(*, channel: str, priority: str, rng: random.Random | None = None) -> Session:
@@ -61,8 +58,8 @@ def admit(*, message_id: UUID, channel: str, priority: str, category: str, may_s
 def is_usable(channel: str) -> bool:
     """Whether messages of another channel may go over this one: somebody carries it, and it sends none elsewhere."""
     spec = directory.channel(channel)
-    out_of_use = spec.standing is not None and spec.standing.state in _OUT_OF_USE
-    return not out_of_use and routing.plan(spec.providers, standings=spec.standings).carried
+    in_use = spec.standing is None or spec.standing.in_use
+    return in_use and routing.plan(spec.providers, standings=spec.standings).carried
 
 
 def reason_of(channel: str) -> str:

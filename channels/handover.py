@@ -69,10 +69,9 @@ class Handover:
         """The messages on board."""
         return [journey for journey, _candidate in self._pairs.values()]
 
-    def by(self, line: Line) -> Handover:
-        """The same call, over another line of the same provider."""
+    def move_to(self, line: Line) -> None:
+        """Goes over another line of the same provider."""
         self._line = line
-        return self
 
     def __call__(self) -> None:
         began, started_at = time.monotonic(), datetime.now(UTC)
@@ -85,7 +84,7 @@ class Handover:
         for identifier, pair in left.items():
             error = failure if identifier in asked else self._objection(pair[0].message) or failure
             if isinstance(error, OutcomeUnknown) and identifier not in asked:
-                error = InternalFault(f"{self._line.spec.name}: not handed over, {error.detail}")
+                error = InternalFault(f"{name}: not handed over, {error.detail}")
             self._answer(pair, error, started_at, (time.monotonic() - began) * 1000)
 
     def _converse(self, left: dict[UUID, tuple[Journey, Candidate]], asked: set[UUID]) -> ProviderError:

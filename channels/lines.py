@@ -25,9 +25,9 @@ class Pace:
     _since: float = field(default_factory=time.monotonic)
     _done: int = 0
 
-    def count(self, done: int = 1) -> None:
-        """Takes note of ``done`` more answers."""
-        self._done += done
+    def count(self) -> None:
+        """Takes note of one more answer."""
+        self._done += 1
         elapsed = time.monotonic() - self._since
         if elapsed >= 0.05:
             self._per_second = self._done / elapsed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 
-from channels import engine
+from channels import breaker
 from channels.degradation import probing
 from channels.directory import ChannelSpec
 from channels.errors import ProviderError
@@ -25,8 +25,8 @@ def take(*, channel: str, plan: Plan, message: OutboundMessage) -> Candidate | N
     if not probing.may_be_probe(priority=message.priority, category=message.category):
         return None
     for spec in plan.open:
-        begin = partial(engine.begin_probe, channel=channel, provider=spec.name, now=datetime.now(UTC))
-        if engine.leniently(begin, spec.name):
+        begin = partial(breaker.begin_probe, channel=channel, provider=spec.name, now=datetime.now(UTC))
+        if breaker.leniently(begin, spec.name):
             return Candidate(spec, f"probe: {plan.words}", probe=True)
     return None
 
@@ -35,4 +35,6 @@ def note(*, channel: str, candidate: Candidate, error: ProviderError | None) -> 
     """Says how a probe went. A recipient's fault, or being asked for patience, says nothing of the provider."""
     if error is None or error.provider_fault:
         name, succeeded, now = candidate.provider.name, error is None, datetime.now(UTC)
-        engine.leniently(partial(engine.note_probe, channel=channel, provider=name, succeeded=succeeded, now=now), name)
+        breaker.leniently(
+            partial(breaker.note_probe, channel=channel, provider=name, succeeded=succeeded, now=now), name
+        )

@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 from uuid import UUID
 
-from channels import directory, engine, probes, rooms, routing
+from channels import breaker, directory, probes, rooms, routing
 from channels.bulkhead import BulkheadClosed
 from channels.directory import CALLBACK_PROVIDER, TEST_PROVIDER, ChannelSpec, ProviderSpec
 from channels.errors import (
@@ -211,7 +211,7 @@ class Session:
             except BulkheadClosed:
                 # Somebody else saw a newer configuration between our look and this step.
                 line = LINES.line(line.spec)
-                handover.by(line)
+                handover.move_to(line)
             else:
                 return
 
@@ -235,7 +235,7 @@ class Session:
         self._drain_answers(at_most, timeout if not self._results else 0.0)
         results = [self._results.popleft() for _ in range(min(at_most, len(self._results)))]
         if results:
-            engine.judge(channel=self._channel, results=results, now=datetime.now(UTC))
+            breaker.judge(channel=self._channel, results=results, now=datetime.now(UTC))
         return results
 
     def _retry_waiting(self) -> None:

@@ -12,8 +12,15 @@ from threading import Lock
 from typing import Any, Final
 
 from channels import errors
-from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
-from channels.degradation.standings import Standings, channel_target, provider_target
+from channels.degradation.standing import (
+    ChannelStanding,
+    ChannelState,
+    ProviderStanding,
+    ProviderState,
+    channel_target,
+    provider_target,
+)
+from channels.degradation.standings import Standings
 from channels.degradation.standings import read as read_standings
 from channels.degradation.weights import effective_weights
 from channels.models import Provider
@@ -54,7 +61,11 @@ def _quality(tries: Sequence[tuple[str, float]], blameless: frozenset[str]) -> Q
 
 def provider_quality(*, now: datetime) -> dict[str, Quality]:
     """The quality of each provider that was asked lately."""
-    blameless = frozenset(error.code for error in _all_errors(errors.ProviderError) if not error.provider_fault)
+    known = [*_all_errors(errors.ProviderError)]
+    # A code may stand for both: a provider's silence, and that of an address which is a server itself.
+    blameless = frozenset(error.code for error in known if not error.provider_fault) - {
+        error.code for error in known if error.provider_fault
+    }
     newest = (
         Attempt.objects.filter(id__gte=floor_id(now - _WINDOW))
         .order_by("-id")

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime
 
 from channels import gateway
-from channels.degradation.admission import Admission
+from channels.degradation.admission import Admission, look_again_in
 from channels.errors import ChannelHeld, InternalFault, MessageRejected
 from channels.types import OutboundMessage
 from notify import content, outcomes, switching
@@ -17,10 +17,6 @@ from notify.outcomes import Rules
 from notify.rows import Claimed, Outcome
 
 logger = logging.getLogger(__name__)
-
-#: A held message looks again a little later each time, up to this many seconds: when its channel is well again, nobody
-#: should be kept waiting.
-_LOOK_AGAIN_S = 10.0
 
 
 def prepare(*, claimed: Claimed, facts: Facts | None, now: datetime, rules: Rules) -> OutboundMessage | Outcome:
@@ -56,7 +52,13 @@ def _elsewhere(claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> O
     reason = gateway.reason_of(claimed.channel)
     if admission is Admission.SWITCH and target is not None:
         return switching.switch(claimed=claimed, facts=facts, target=target, reason=reason, now=now, rules=rules)
-    held = ChannelHeld(reason, retry_after=min(1.0 + claimed.waits, _LOOK_AGAIN_S))
+    again_in = look_again_in(
+        priority=facts.priority,
+        waited_s=(now - claimed.created_at).total_seconds(),
+        left_s=(claimed.deadline - now).total_seconds(),
+        rng=rules.rng,
+    )
+    held = ChannelHeld(reason, retry_after=again_in)
     return outcomes.fail(claimed=claimed, facts=facts, error=held, now=now, rules=rules)
 
 

@@ -15,7 +15,15 @@ from channels.degradation import channel_rules, provider_rules
 from channels.degradation.channel_rules import Situation
 from channels.degradation.judgement import Finding, Severity, Signal, judge_both
 from channels.degradation.provider_rules import Circumstances
-from channels.degradation.standing import ChannelStanding, ProviderStanding, ProviderState, Transition, Verdict
+from channels.degradation.standing import (
+    ChannelStanding,
+    ProviderStanding,
+    ProviderState,
+    Transition,
+    Verdict,
+    channel_target,
+    provider_target,
+)
 from channels.degradation.thresholds import DEFAULTS, Thresholds
 from channels.figures import Figures
 
@@ -61,11 +69,11 @@ def decide(
     return Verdict(channel=next_channel, providers=after, transitions=tuple(transitions))
 
 
-def is_alone(name: str, standings: Mapping[str, ProviderStanding]) -> bool:
-    """Whether no provider but ``name`` is well, as standings say: for what is decided between two evaluations."""
-    return not any(
-        one.carries and one.state is not ProviderState.DEGRADED for other, one in standings.items() if other != name
-    )
+def is_alone(name: str, standings: Mapping[str, ProviderStanding | None]) -> bool:
+    """Whether no provider but ``name`` is well, as standings say (None: nothing is known against it): for what is
+    decided between two evaluations."""
+    others = [one for other, one in standings.items() if other != name]
+    return not any(one is None or (one.carries and one.state is not ProviderState.DEGRADED) for one in others)
 
 
 def _is_well(subject: Subject, standing: ProviderStanding, finding: Finding, now: datetime) -> bool:
@@ -137,7 +145,7 @@ def _provider_transitions(
     before: Mapping[str, ProviderStanding], after: Mapping[str, ProviderStanding], findings: Mapping[str, Finding]
 ) -> list[Transition]:
     return [
-        transition(f"provider:{name}", before[name], standing, findings[name].figures)
+        transition(provider_target(name), before[name], standing, findings[name].figures)
         for name, standing in after.items()
         if (standing.state, standing.share) != (before[name].state, before[name].share)
     ]
@@ -146,7 +154,7 @@ def _provider_transitions(
 def _channel_transitions(name: str, before: ChannelStanding, after: ChannelStanding) -> list[Transition]:
     if (after.state, after.share) == (before.state, before.share):
         return []
-    return [transition(f"channel:{name}", before, after, None)]
+    return [transition(channel_target(name), before, after, None)]
 
 
 def transition(

@@ -37,6 +37,16 @@ class ChannelState(StrEnum):
 CARRYING = frozenset({ProviderState.HEALTHY, ProviderState.DEGRADED, ProviderState.RECOVERING})
 
 
+def provider_target(name: str) -> str:
+    """As a policy and an event write it."""
+    return f"provider:{name}"
+
+
+def channel_target(name: str) -> str:
+    """As a policy and an event write it."""
+    return f"channel:{name}"
+
+
 def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
@@ -137,6 +147,11 @@ class ChannelStanding(_Stored):
     def at_rest(self) -> bool:
         """Whether everything goes over it."""
         return self.state is ChannelState.NORMAL
+
+    @property
+    def in_use(self) -> bool:
+        """Whether messages of other channels may come to it: it sends none of its own elsewhere."""
+        return self.state not in {ChannelState.SWITCHED, ChannelState.PAUSED}
 
     @classmethod
     def normal(cls, *, now: datetime, reason: str = "") -> Self:

@@ -15,16 +15,6 @@ from channels.models import DegradationEvent, Standing
 _ENGINE_LOCK = 7_104_715_271
 
 
-def provider_target(name: str) -> str:
-    """As a policy and an event write it."""
-    return f"provider:{name}"
-
-
-def channel_target(name: str) -> str:
-    """As a policy and an event write it."""
-    return f"channel:{name}"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standings:
     """What is stored, by name. Who is missing is well."""
@@ -84,12 +74,10 @@ def write(*, standings: Mapping[str, ProviderStanding | ChannelStanding], gone: 
         Standing.objects.filter(target__in=gone).delete()
 
 
-def log(transitions: Iterable[Transition], *, source: str = "auto") -> None:
+def log(transitions: Iterable[Transition]) -> None:
     """Writes what changed into the history."""
-    events = []
-    for one in transitions:
-        data = one.as_json()
-        events.append(
+    DegradationEvent.objects.bulk_create(
+        [
             DegradationEvent(
                 target=one.target,
                 before=one.before,
@@ -97,9 +85,9 @@ def log(transitions: Iterable[Transition], *, source: str = "auto") -> None:
                 share_before=one.share_before,
                 share_after=one.share_after,
                 reason=one.reason,
-                figures=data["figures"],
-                source=source,
+                figures=one.as_json()["figures"],
                 at=one.at,
             )
-        )
-    DegradationEvent.objects.bulk_create(events)
+            for one in transitions
+        ]
+    )

@@ -8,7 +8,7 @@ the simulation (docs/degradation.md).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from math import ceil, log
 from typing import Any, Self, get_type_hints
 
@@ -27,7 +27,7 @@ class Section:
             if one.name not in rules:
                 continue
             value, kind = rules[one.name], kinds[one.name]
-            if is_dataclass(kind) and isinstance(kind, type) and issubclass(kind, Section):
+            if isinstance(kind, type) and issubclass(kind, Section):
                 values[one.name] = kind.parse(value)
             else:
                 values[one.name] = tuple(value) if isinstance(value, list) else value

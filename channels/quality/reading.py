@@ -108,11 +108,6 @@ class Reading:
             shared=self.shared,
         )
 
-    @property
-    def providers(self) -> set[str]:
-        """Those of whom anything was read."""
-        return {name for slots in (self.slots, self.minutes) for tallies in slots.values() for name in tallies}
-
     def _sum(self, places: Places, providers: Sequence[str]) -> Tally:
         total = Tally()
         for tally in self._tallies(places, providers):

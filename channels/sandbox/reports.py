@@ -1,4 +1,4 @@
-"""The sandbox's reports of deliveries, as it posts them to ``/api/v1/receipts/<provider>``: signed, several at once.
+"""The sandbox's reports of deliveries, to be posted to ``/api/v1/receipts/<provider>``: signed, several at once.
 
 ``{"reports": [{"id": …, "status": "delivered", "at": …, "detail": …}]}``, with the seconds since 1970 in one header and
 ``HMAC-SHA256(callback_secret, "<seconds>.<body>")`` in another.

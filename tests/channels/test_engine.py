@@ -12,12 +12,13 @@ import redis
 from django.conf import settings
 from django.utils import timezone
 
-from channels import directory, engine, gateway, quality
+from channels import breaker, directory, engine, gateway, quality, routing
 from channels.degradation import standings
 from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
 from channels.errors import RecipientRejected, Throttled, Unavailable
 from channels.models import Channel, DegradationEvent, Provider, Standing
-from channels.types import OutboundMessage, ProviderTry, SendReceipt, SendResult
+from channels.types import ProviderTry, SendReceipt, SendResult
+from tests.channels.wire import message
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
 
@@ -33,18 +34,6 @@ def provider(name: str, *, weight: int = 50, **config: Any) -> str:
     made = f"{name}-{uuid4().hex[:8]}"
     Provider.objects.create(name=made, channel="sms", adapter="sandbox", weight=weight, config=config)
     return made
-
-
-def message(**values: Any) -> OutboundMessage:
-    defaults: dict[str, Any] = {
-        "id": uuid4(),
-        "channel": "sms",
-        "priority": "normal",
-        "to": "+8613800001234",
-        "text": "Hello",
-        "deadline": datetime.now(UTC) + timedelta(minutes=5),
-    }
-    return OutboundMessage(**{**defaults, **values})
 
 
 def tell(name: str, *errors: type[Exception] | None) -> None:
@@ -132,6 +121,43 @@ def test_a_dead_provider_costs_one_batch_and_not_a_second() -> None:
     assert dead not in tries
 
 
+def test_a_provider_that_did_well_until_now_is_opened_as_soon_when_it_dies() -> None:
+    name = provider("a")
+    provider("b")
+    tell(name, *[None] * 200)
+    for _ in range(3):
+        tell(name, *[Unavailable] * 5)
+    change = breaker.look_at(channel="sms", provider=name, batch=5, now=datetime.now(UTC))
+    assert change is not None
+    assert change.after == "open"
+
+
+def test_a_channel_whose_providers_have_been_ill_and_are_well_again_is_at_rest() -> None:
+    name = provider("a")
+    put(**{f"provider:{name}": ProviderStanding.healthy(now=timezone.now())})
+    directory.forget()
+    assert directory.channel("sms").at_rest
+
+
+def test_receipts_that_nobody_takes_in_yet_count_against_nobody() -> None:
+    name = provider("a")
+    provider("b")
+    now = datetime.now(UTC)
+    past = now - timedelta(seconds=340)
+    sent = SendReceipt(receipts=True)
+    results = [
+        SendResult(
+            message=message(),
+            tries=(ProviderTry(provider=name, started_at=past, latency_ms=5.0, receipt=sent),),
+            receipt=sent,
+        )
+        for _ in range(60)
+    ]
+    quality.note(results, now=past)
+    tell(name, *[None] * 40)
+    assert engine.evaluate(now=timezone.now()) == []
+
+
 def test_the_state_survives_a_redis_that_is_wiped() -> None:
     bad, good = provider("bad"), provider("good")
     tell(bad, *[Unavailable] * 50)
@@ -141,7 +167,7 @@ def test_the_state_survives_a_redis_that_is_wiped() -> None:
         client.flushall()
     engine.evaluate(now=timezone.now())
     assert state(bad) == "open"
-    plan = gateway.routing.plan(directory.channel("sms").providers, standings=directory.channel("sms").standings)
+    plan = routing.plan(directory.channel("sms").providers, standings=directory.channel("sms").standings)
     assert [one.name for one, _weight in plan.weighted] == [good]
 
 
@@ -176,9 +202,9 @@ def test_enough_probes_that_succeed_bring_a_provider_back() -> None:
     for number in range(20):
         directory.forget()
         at = now + timedelta(seconds=400 * number)
-        assert engine.begin_probe(channel="sms", provider=name, now=at)
+        assert breaker.begin_probe(channel="sms", provider=name, now=at)
         directory.forget()
-        change = engine.note_probe(channel="sms", provider=name, succeeded=True, now=at)
+        change = breaker.note_probe(channel="sms", provider=name, succeeded=True, now=at)
         if change is not None:
             break
     assert state(name) == "recovering"
@@ -190,7 +216,7 @@ def test_only_one_of_two_gets_the_probe() -> None:
     now = timezone.now()
     put(**{f"provider:{name}": opened(now - timedelta(minutes=1), next_probe_at=now - timedelta(seconds=1))})
     directory.forget()
-    assert [engine.begin_probe(channel="sms", provider=name, now=now) for _ in range(2)] == [True, False]
+    assert [breaker.begin_probe(channel="sms", provider=name, now=now) for _ in range(2)] == [True, False]
 
 
 def test_a_provider_that_is_removed_leaves_no_standing() -> None:

@@ -17,6 +17,7 @@ from channels.lines import LINES
 from channels.models import Channel, Provider
 from channels.session import Session
 from channels.types import OutboundMessage, SendResult
+from tests.channels.wire import message
 from tests.conftest import WaitFor
 
 pytestmark = pytest.mark.django_db
@@ -36,18 +37,6 @@ def provider(name: str, *, weight: int = 100, **config: Any) -> Provider:
     return Provider.objects.create(
         name=f"{name}-{uuid4().hex[:8]}", channel="sms", adapter="sandbox", weight=weight, config=config, **fields
     )
-
-
-def message(**values: Any) -> OutboundMessage:
-    defaults: dict[str, Any] = {
-        "id": uuid4(),
-        "channel": "sms",
-        "priority": "normal",
-        "to": "+8613800001234",
-        "text": "Hello",
-        "deadline": datetime.now(UTC) + timedelta(minutes=5),
-    }
-    return OutboundMessage(**{**defaults, **values})
 
 
 def send(*messages: OutboundMessage) -> list[SendResult]:

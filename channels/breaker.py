@@ -1,0 +1,178 @@
+"""What is decided at once, inside a drain: that a provider is dead, and how its probes went.
+
+Its state is the provider's standing in PostgreSQL, shared by all processes and moved under its lock; the engine, which
+judges once a second, moves the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Final, TypeVar
+
+from django.db import DatabaseError, InterfaceError, transaction
+
+from channels import directory, engine, quality
+from channels.degradation import fast_trip, policy, probing, standings
+from channels.degradation.standing import ProviderStanding, Transition, provider_target
+from channels.degradation.thresholds import DEFAULTS, Thresholds
+from channels.figures import Figures
+from channels.quality.reading import Span
+from channels.types import SendResult
+
+logger = logging.getLogger(__name__)
+
+Told = TypeVar("Told")
+
+#: So many tries before a run of faults say how things went until then.
+_SAMPLES_BEFORE: Final = 10
+
+
+def judge(*, channel: str, results: Sequence[SendResult], now: datetime) -> None:
+    """Counts what providers did in a batch of results, and looks at those that did nothing right."""
+    quality.note(results, now=now)
+    for provider, (good, bad) in _score(results).items():
+        if good or not bad:
+            continue
+        leniently(partial(look_at, channel=channel, provider=provider, batch=bad, now=now), provider)
+
+
+def leniently(tell: Callable[[], Told], provider: str) -> Told | None:
+    """What ``tell`` returns; None while the database is away: nothing of a message depends on it, and the next
+    evaluation sees the same."""
+    try:
+        return tell()
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("provider %s can't be judged now: %s", provider, type(error).__name__)
+        return None
+
+
+def _score(results: Sequence[SendResult]) -> dict[str, tuple[int, int]]:
+    """How many tries of each provider succeeded, and how many failed by its own fault."""
+    score: dict[str, tuple[int, int]] = {}
+    for result in results:
+        for one in result.tries:
+            good, bad = score.get(one.provider, (0, 0))
+            if one.error is None:
+                score[one.provider] = good + 1, bad
+            elif one.error.provider_fault:
+                score[one.provider] = good, bad + 1
+    return score
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What this process knows of a provider without asking anybody."""
+
+    standing: ProviderStanding | None
+    rules: Thresholds
+    alone: bool
+
+
+def _known(channel: str, provider: str) -> _Known:
+    spec = directory.channel(channel)
+    return _Known(
+        standing=spec.standings.get(provider),
+        rules=spec.rules.get(provider) or DEFAULTS,
+        alone=policy.is_alone(provider, {one.name: spec.standings.get(one.name) for one in spec.providers}),
+    )
+
+
+def look_at(*, channel: str, provider: str, batch: int, now: datetime) -> Transition | None:
+    """Opens ``provider`` when the last ``batch`` of this process, faults all of them, and what came before it, say that
+    it is dead; returns the change. Costs nothing while a provider answers."""
+    known = _known(channel, provider)
+    if known.standing is not None and not known.standing.carries:
+        return None
+    run = quality.own_run(provider)
+    span = Span(window_s=known.rules.recent_s)
+    own = quality.read_alone(spans=[span], now=now).figures(provider, span=span)
+
+    def trip(standing: ProviderStanding, elsewhere: Figures | None) -> ProviderStanding | None:
+        tripped = fast_trip.trip(
+            standing=standing,
+            consecutive_faults=run,
+            batch=batch,
+            batch_faults=batch,
+            alone=known.alone,
+            thresholds=known.rules,
+            now=now,
+            rate_before=_rate_before(own, run),
+            elsewhere=elsewhere,
+        )
+        return tripped.standing if tripped is not None else None
+
+    if trip(known.standing or ProviderStanding.healthy(now=now), None) is None:
+        return None
+    elsewhere = _less(quality.read(spans=[span], now=now).figures(provider, span=span), own)
+    return _move(provider, lambda standing: trip(standing, elsewhere), now=now, figures=elsewhere)
+
+
+def _rate_before(own: Figures, run: int) -> float | None:
+    """The share of faults in this process before a run of them began; None where too few tries say."""
+    samples = own.samples - run
+    return max(own.provider_faults - run, 0) / samples if samples >= _SAMPLES_BEFORE else None
+
+
+def _less(seen: Figures, own: Figures) -> Figures:
+    """What the other processes saw: ours is in what all saw together, good tries from before the run included."""
+    return replace(
+        seen,
+        successes=max(0, seen.successes - own.successes),
+        provider_faults=max(0, seen.provider_faults - own.provider_faults),
+    )
+
+
+def begin_probe(*, channel: str, provider: str, now: datetime) -> bool:
+    """Whether a message may try the open ``provider`` now; whoever is told so has the only one."""
+    known = _known(channel, provider)
+    if known.standing is None or not probing.probes_allowed(standing=known.standing, now=now):
+        return False
+    began = False
+
+    def begin(standing: ProviderStanding) -> ProviderStanding | None:
+        nonlocal began
+        began = bool(probing.probes_allowed(standing=standing, now=now))
+        return probing.begin(standing=standing, thresholds=known.rules, alone=known.alone, now=now) if began else None
+
+    _move(provider, begin, now=now)
+    return began
+
+
+def note_probe(*, channel: str, provider: str, succeeded: bool, now: datetime) -> Transition | None:
+    """Takes note of how a probe went; returns the change, if it was the last that was needed."""
+    known = _known(channel, provider)
+    return _move(
+        provider,
+        lambda standing: probing.note(
+            standing=standing, succeeded=succeeded, thresholds=known.rules, alone=known.alone, now=now
+        ),
+        now=now,
+    )
+
+
+def _move(
+    provider: str,
+    move: Callable[[ProviderStanding], ProviderStanding | None],
+    *,
+    now: datetime,
+    figures: Figures | None = None,
+) -> Transition | None:
+    """Moves a provider from the standing it has in the database, under its lock; None is no move. Returns the change,
+    where there is one to tell."""
+    target = provider_target(provider)
+    with transaction.atomic():
+        before = standings.lock([target]).providers.get(provider) or ProviderStanding.healthy(now=now)
+        after = move(before)
+        if after is None or after == before:
+            return None
+        standings.write(standings={target: after})
+        change = policy.transition(target, before, after, figures)
+        told = [change] if (after.state, after.share) != (before.state, before.share) else []
+        standings.log(told)
+    directory.forget()
+    engine.tell(told)
+    return told[0] if told else None
