@@ -1,4 +1,4 @@
-"""The demo's accounts: logins, groups and API keys. Made once; what can't be read back from the database is kept under
+"""The demo's accounts: logins and API keys. Made once; what can't be read back from the database is kept under
 DATA_DIR, readable only by its owner."""
 
 from __future__ import annotations
@@ -6,21 +6,28 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from django.contrib.auth.models import Group, Permission, User
-from django.db.models import Q
+from django.contrib.auth.models import Group, User
 
+from admin_portal.access.roles import RoleName
 from notify import api_keys
 from notify.models import Application
 
 FILE: Final = "demo.json"
-VIEWERS: Final = "Viewers"
-OPERATORS: Final = "Operators"
-#: What operators may do besides looking.
-OPERATOR_PERMISSIONS: Final = ("change_deadletter", "change_template", "add_template", "change_provider")
+#: Who signs in to the demo, and in which role; none: a superuser.
+PEOPLE: Final[Mapping[str, RoleName | None]] = {
+    "admin": None,
+    "administrator": RoleName.ADMINISTRATOR,
+    "operator": RoleName.OPERATOR,
+    "approver": RoleName.APPROVER,
+    "approver2": RoleName.APPROVER,
+    "auditor": RoleName.AUDITOR,
+    "viewer": RoleName.VIEWER,
+}
 #: What is printed for a password that is not the one we made.
 CHANGED: Final = "(changed)"
 #: Whose key the printed curl command uses.
@@ -29,12 +36,13 @@ FIRST_APPLICATION: Final = "billing"
 
 @dataclass(slots=True)
 class Keepsake:
-    """What the demo must remember in plain: ``passwords`` by user name, ``keys`` by application; and ``applied``, which
-    names the configuration that was loaded last."""
+    """What the demo must remember in plain: ``passwords`` by user name, ``keys`` by application; ``applied``, which
+    names the configuration that was loaded last; and ``placed``, who was given their role."""
 
     passwords: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     applied: str = ""
+    placed: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, data_dir: Path) -> Keepsake:
@@ -47,6 +55,7 @@ class Keepsake:
             passwords=dict(data.get("passwords", {})),
             keys=dict(data.get("keys", {})),
             applied=str(data.get("applied", "")),
+            placed=list(data.get("placed", [])),
         )
 
     def write(self, data_dir: Path) -> None:
@@ -73,38 +82,24 @@ def is_loaded() -> bool:
     return Application.objects.filter(name=FIRST_APPLICATION).exists()
 
 
-def make_groups() -> dict[str, Group]:
-    """The groups of people who look and of people who also act, with their permissions. Idempotent."""
-    looking = Permission.objects.filter(codename__startswith="view_").exclude(codename="view_personal_data")
-    looking = looking.filter(content_type__app_label__in=("notify", "channels"))
-    acting = Permission.objects.filter(
-        Q(codename__in=OPERATOR_PERMISSIONS, content_type__app_label__in=("notify", "channels"))
-    )
-    groups = {name: Group.objects.get_or_create(name=name)[0] for name in (VIEWERS, OPERATORS)}
-    groups[VIEWERS].permissions.set(looking)
-    groups[OPERATORS].permissions.set([*looking, *acting])
-    return groups
-
-
 def make_logins(keepsake: Keepsake) -> list[Login]:
-    """An administrator, an operator and a viewer. A password that somebody changed meanwhile is left alone."""
-    groups = make_groups()
+    """Somebody of each role, a second approver, and a superuser. A password that somebody changed meanwhile is left
+    alone, and so is a role that was taken from them."""
     logins = []
-    for username, role, group in (
-        ("admin", "admin", None),
-        ("operator", "operator", groups[OPERATORS]),
-        ("viewer", "viewer", groups[VIEWERS]),
-    ):
+    for username, role in PEOPLE.items():
         user = User.objects.filter(username=username).first()
         if user is None:
             password = keepsake.passwords.setdefault(username, secrets.token_urlsafe(9))
-            user = User(username=username, is_staff=True, is_superuser=group is None)
+            user = User(username=username, is_staff=True, is_superuser=role is None)
             user.set_password(password)
             user.save()
-        if group is not None:
-            user.groups.add(group)
+            user.groups.set(Group.objects.filter(name=role))
+        elif username not in keepsake.placed:  # made by a demo that knew no roles
+            user.groups.add(*Group.objects.filter(name=role))
+        keepsake.placed = sorted({*keepsake.placed, username})
         known = keepsake.passwords.get(username, "")
-        logins.append(Login(username, known if user.check_password(known) else CHANGED, role))
+        shown = known if user.check_password(known) else CHANGED
+        logins.append(Login(username, shown, "superuser" if role is None else role.lower()))
     return logins
 
 

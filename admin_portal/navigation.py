@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+from admin_portal.board import waiting
 
 Text = str | Promise
 
@@ -25,16 +29,43 @@ class Page:
     icon: str
     url_name: str
     permission: str = ""
+    badge: Callable[[HttpRequest], int] | None = None
+
+
+def _waiting(request: HttpRequest) -> int:
+    """How many approvals and reviews wait for this person: where they are told also when no channel works."""
+    found = waiting.decisions(request.user, now=timezone.now())
+    return (found.approvals or 0) + (found.reviews or 0)
 
 
 GROUPS: tuple[tuple[Text, tuple[Page, ...]], ...] = (
-    ("", (Page(_("Overview"), "monitoring", "admin:index"),)),
+    ("", (Page(_("Live board"), "monitoring", "admin:index"),)),
+    (
+        _("Steering"),
+        (
+            Page(
+                _("Degradations"),
+                "tune",
+                "admin:admin_portal_degradationrequest_changelist",
+                "admin_portal.view_degradationrequest",
+                _waiting,
+            ),
+            Page(
+                _("Approval rules"),
+                "fact_check",
+                "admin:admin_portal_approvalrule_changelist",
+                "admin_portal.change_approvalrule",
+            ),
+        ),
+    ),
     (
         _("Messages"),
         (
             Page(_("Notifications"), "send", "admin:notify_notification_changelist", "notify.view_notification"),
             Page(_("Batches"), "stacks", "admin:notify_batch_changelist", "notify.view_batch"),
-            Page(_("Dead letters"), "report", "admin:notify_deadletter_changelist", "notify.view_deadletter"),
+            Page(_("Dead letters"), "report", "admin:notify_deadletter_groups", "notify.view_deadletter"),
+            Page(_("Held"), "pause_circle", "admin:admin_portal_helddelivery_changelist", "notify.view_delivery"),
+            Page(_("Jobs"), "checklist", "admin:admin_portal_deskjob_changelist", "admin_portal.view_deskjob"),
             Page(_("Templates"), "article", "admin:notify_template_changelist", "notify.view_template"),
         ),
     ),
@@ -53,6 +84,8 @@ GROUPS: tuple[tuple[Text, tuple[Page, ...]], ...] = (
             Page(_("API keys"), "key", "admin:notify_apikey_changelist", "notify.view_apikey"),
             Page(_("Users"), "person", "admin:auth_user_changelist", "auth.view_user"),
             Page(_("Groups"), "group", "admin:auth_group_changelist", "auth.view_group"),
+            Page(_("Locked out"), "lock_person", "admin:axes_accessattempt_changelist", "axes.view_accessattempt"),
+            Page(_("Audit"), "history_edu", "admin:admin_portal_auditentry_changelist", "admin_portal.view_auditentry"),
         ),
     ),
 )
@@ -67,13 +100,26 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     groups = []
     for title, pages in GROUPS:
         items = [
-            {"title": page.title, "icon": page.icon, "link": reverse(page.url_name)}
+            {
+                "title": page.title,
+                "icon": page.icon,
+                "link": reverse(page.url_name),
+                "badge": page.badge(request) if page.badge is not None else 0,
+            }
             for page in pages
             if _allows(page.permission)(request)
         ]
         if items:
             groups.append({"title": title, "separator": bool(title), "items": items})
     return groups
+
+
+def account(request: HttpRequest) -> list[dict[str, Any]]:
+    """The links of the menu under a person's name."""
+    links = [{"title": _("My access"), "link": reverse("account:overview")}]
+    if isinstance(request.user, User) and request.user.has_usable_password():
+        links.append({"title": _("Change password"), "link": reverse("admin:password_change")})
+    return links
 
 
 def environment(request: HttpRequest) -> list[str] | None:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
+from admin_portal.durations import span
 from admin_portal.privacy import Curtain
-from admin_portal.templatetags.humane import span
 from notify import timeline
 from notify.models import Notification
 from notify.models.event import EventType
@@ -43,6 +43,7 @@ LOOKS: Final[dict[str, tuple[str, str]]] = {
     "replayed": ("restart_alt", "good"),
     "discarded": ("delete", "warm"),
     "held": ("pause_circle", "warm"),
+    "marked_sent": ("done", "good"),
     "released": ("lock_open", "warm"),
     "suppressed": ("notifications_off", "warm"),
 }

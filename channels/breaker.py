@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
@@ -20,7 +20,7 @@ from channels.degradation import fast_trip, policy, probing, standings
 from channels.degradation.standing import ProviderStanding, Transition, provider_target
 from channels.degradation.thresholds import DEFAULTS, Thresholds
 from channels.figures import Figures
-from channels.quality.reading import Span
+from channels.quality.reading import Reading, Span
 from channels.types import SendResult
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,9 @@ Told = TypeVar("Told")
 
 #: So many tries before a run of faults say how things went until then.
 _SAMPLES_BEFORE: Final = 10
+#: After so many seconds one knows what the others saw; and so far may two ways to tell the server's time be apart.
+_HEARSAY_S: Final = 0.5
+_CLOCKS_S: Final = 0.05
 
 
 def judge(*, channel: str, results: Sequence[SendResult], now: datetime) -> None:
@@ -70,6 +73,8 @@ class _Known:
     standing: ProviderStanding | None
     rules: Thresholds
     alone: bool
+    #: A person says what it carries: whatever it does, nothing is decided on it here.
+    pinned: bool
 
 
 def _known(channel: str, provider: str) -> _Known:
@@ -78,6 +83,7 @@ def _known(channel: str, provider: str) -> _Known:
         standing=spec.standings.get(provider),
         rules=spec.rules.get(provider) or DEFAULTS,
         alone=policy.is_alone(provider, {one.name: spec.standings.get(one.name) for one in spec.providers}),
+        pinned=spec.is_pinned(provider),
     )
 
 
@@ -85,14 +91,14 @@ def look_at(*, channel: str, provider: str, batch: int, now: datetime) -> Transi
     """Opens ``provider`` when the last ``batch`` of this process, faults all of them, and what came before it, say that
     it is dead; returns the change. Costs nothing while a provider answers."""
     known = _known(channel, provider)
-    if known.standing is not None and not known.standing.carries:
+    if known.pinned or (known.standing is not None and not known.standing.carries):
         return None
     run = quality.own_run(provider)
     span = Span(window_s=known.rules.recent_s)
-    own = quality.read_alone(spans=[span], now=now).figures(provider, span=span)
+    own = quality.read_alone(spans=[span], now=now)
 
-    def trip(standing: ProviderStanding, elsewhere: Figures | None) -> ProviderStanding | None:
-        tripped = fast_trip.trip(
+    def trip(standing: ProviderStanding, *, others_get_through: bool) -> ProviderStanding | None:
+        return fast_trip.trip(
             standing=standing,
             consecutive_faults=run,
             batch=batch,
@@ -100,30 +106,34 @@ def look_at(*, channel: str, provider: str, batch: int, now: datetime) -> Transi
             alone=known.alone,
             thresholds=known.rules,
             now=now,
-            rate_before=_rate_before(own, run),
-            elsewhere=elsewhere,
+            rate_before=_rate_before(own.figures(provider, span=span), run),
+            others_get_through=others_get_through,
         )
-        return tripped.standing if tripped is not None else None
 
-    if trip(known.standing or ProviderStanding.healthy(now=now), None) is None:
+    if trip(known.standing or ProviderStanding.healthy(now=now), others_get_through=False) is None:
         return None
-    elsewhere = _less(quality.read(spans=[span], now=now).figures(provider, span=span), own)
-    return _move(provider, lambda standing: trip(standing, elsewhere), now=now, figures=elsewhere)
+    seen = quality.read(spans=[span], now=now)
+    others = _others_get_through(provider, seen=seen, own=own)
+    return _move(
+        provider,
+        lambda standing: trip(standing, others_get_through=others),
+        now=now,
+        figures=seen.figures(provider, span=span),
+    )
+
+
+def _others_get_through(provider: str, *, seen: Reading, own: Reading) -> bool:
+    """Whether another process had a success in the second half of our run of faults. What was under way when a provider
+    dies comes back well for a moment, and what others saw is known here a moment later."""
+    since = max((pulse.run_since for pulse in own.pulses.get(provider, ())), default=seen.now)
+    last = max((pulse.success_at for pulse in seen.pulses.get(provider, ())), default=0.0)
+    return last > max(since + _CLOCKS_S, seen.now - max((seen.now - since) / 2, _HEARSAY_S))
 
 
 def _rate_before(own: Figures, run: int) -> float | None:
     """The share of faults in this process before a run of them began; None where too few tries say."""
     samples = own.samples - run
     return max(own.provider_faults - run, 0) / samples if samples >= _SAMPLES_BEFORE else None
-
-
-def _less(seen: Figures, own: Figures) -> Figures:
-    """What the other processes saw: ours is in what all saw together, good tries from before the run included."""
-    return replace(
-        seen,
-        successes=max(0, seen.successes - own.successes),
-        provider_faults=max(0, seen.provider_faults - own.provider_faults),
-    )
 
 
 def begin_probe(*, channel: str, provider: str, now: datetime) -> bool:

@@ -18,6 +18,10 @@ class CallbackRefused(ChannelsError):
     """A callback that is not believed. Its text holds nothing of what came."""
 
 
+class NobodyListens(CallbackRefused):
+    """There is no provider of this name, or it is none that reports."""
+
+
 class CallbackForged(CallbackRefused):
     """Its signature is missing, wrong or too old: whoever sent it is not our provider."""
 

@@ -19,6 +19,7 @@ from channels.errors import ConfigurationError
 from channels.models import Channel, Policy, Provider
 from channels.models.channel import OutcomeUnknownPolicy
 from channels.names import CHANNELS
+from channels.types import MAX_CONCURRENCY
 
 Fault = tuple[str, str]
 ChannelName = Literal["email", "sms", "push", "im", "voice", "webhook", "inapp"]
@@ -83,7 +84,7 @@ class ProviderEntry(Entry):
     adapter: Annotated[str, StringConstraints(min_length=1, max_length=32)]
     weight: Annotated[int, Field(ge=0, le=1_000_000)] = 100
     rate_limit: Rate = ""
-    max_concurrency: Annotated[int, Field(ge=1, le=256)] = 16
+    max_concurrency: Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)] = 16
     timeout_s: Annotated[float, Field(ge=0.05, le=120)] = 10.0
     enabled: bool = True
     config: dict[str, Any] = Field(default_factory=dict)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final
@@ -18,12 +18,14 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
 from channels import registry
-from channels.degradation import standings
+from channels.degradation import pin, pins, standings
+from channels.degradation.pin import PinSpec
 from channels.degradation.standing import ChannelStanding, ProviderStanding, channel_target, provider_target
 from channels.degradation.standings import Standings
 from channels.degradation.thresholds import Thresholds
 from channels.encryption import DecryptionFailed
 from channels.models import Channel, Policy, Provider
+from channels.names import PinAction
 
 logger = logging.getLogger(__name__)
 
@@ -64,11 +66,20 @@ class ChannelSpec:
     standings: Mapping[str, ProviderStanding] = field(default_factory=dict)
     #: By which rules each provider is judged.
     rules: Mapping[str, Thresholds] = field(default_factory=dict)
+    #: What people have ordered and is in force. All of the above is as it is under these.
+    pins: tuple[PinSpec, ...] = ()
+    #: What of the messages waits with a provider that is held, from 0 to 1.
+    held_share: float = 0.0
 
     @property
     def at_rest(self) -> bool:
         """Whether nothing is known against the channel or any of its providers."""
-        return (self.standing is None or self.standing.at_rest) and all(one.at_rest for one in self.standings.values())
+        well = (self.standing is None or self.standing.at_rest) and all(one.at_rest for one in self.standings.values())
+        return well and not self.pins
+
+    def is_pinned(self, provider: str) -> bool:
+        """Whether people, not figures, say what this provider carries."""
+        return provider in pin.removed(self.pins) or pin.reweighting(self.pins) is not None
 
 
 _BUILT_IN: Final[dict[str, ProviderSpec]] = {
@@ -86,12 +97,20 @@ def built_in(name: str) -> ProviderSpec:
     return _BUILT_IN[name]
 
 
+def is_built_in(name: str) -> bool:
+    """Whether ``name`` is one of those."""
+    return name in _BUILT_IN
+
+
 class _Cache:
     #: Whoever has it reads the database. Nobody waits for it.
     refreshing = Lock()
     channels: Mapping[str, ChannelSpec] = MappingProxyType({})
     read_at = float("-inf")
     forgotten = 0
+    pins: tuple[PinSpec, ...] = ()
+    #: The channels as they are under the pins in force, as far as anybody asked, each with what it was made from.
+    pinned: Mapping[str, tuple[ChannelSpec, ChannelSpec]] = MappingProxyType({})
     configs: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType({})
 
 
@@ -112,12 +131,44 @@ def channel(name: str) -> ChannelSpec:
         finally:
             if mine:
                 _Cache.refreshing.release()
-    return _Cache.channels.get(name) or ChannelSpec(name=name)
+    found = _Cache.channels.get(name) or ChannelSpec(name=name)
+    return _under_pins(found) if _Cache.pins else found
+
+
+def _under_pins(spec: ChannelSpec) -> ChannelSpec:
+    """``spec`` as people have ordered it to be at this moment; the same object until that changes."""
+    orders = pin.on_channel(pin.in_force(_Cache.pins, now=datetime.now(UTC)), spec.name)
+    if not orders:
+        return spec
+    known = _Cache.pinned.get(spec.name)
+    if known is None or known[0] is not spec or known[1].pins != orders:
+        known = (spec, _pinned(spec, orders))
+        _Cache.pinned = MappingProxyType({**_Cache.pinned, spec.name: known})
+    return known[1]
+
+
+def _pinned(spec: ChannelSpec, orders: tuple[PinSpec, ...]) -> ChannelSpec:
+    out, setting, whole = pin.removed(orders), pin.reweighting(orders), pin.of_channel(orders)
+    total = sum(one.weight for one in spec.providers)
+    held = sum(one.weight for one in spec.providers if one.name in out and out[one.name].action is PinAction.HOLD)
+    providers = [one for one in spec.providers if one.name not in out]
+    if setting is not None:
+        providers = [replace(one, weight=setting.weights.get(one.name, 0)) for one in providers]
+    return replace(
+        spec,
+        providers=tuple(providers),
+        fallback=(whole.fallback if whole is not None else ()) or spec.fallback,
+        standing=spec.standing if whole is None else pin.channel_standing(whole),
+        standings={} if setting is not None else spec.standings,
+        pins=orders,
+        held_share=held / total if total else float(bool(held)),
+    )
 
 
 def _refresh() -> None:
     forgotten = _Cache.forgotten
     try:
+        _Cache.pins = pins.known(now=datetime.now(UTC))
         _Cache.channels = _read()
     except (DatabaseError, InterfaceError) as error:
         if not _Cache.channels:
@@ -160,25 +211,10 @@ def _read() -> Mapping[str, ChannelSpec]:
     rules = dict(Policy.objects.values_list("target", "rules"))
     return MappingProxyType(
         {
-            name: replace(
-                _channel_spec(name, rows_by_name.get(name), tuple(providers.get(name, ()))),
-                **_judgement(name, providers.get(name, ()), stored, rules),
-            )
+            name: _channel_spec(name, rows_by_name.get(name), tuple(providers.get(name, ())), stored, rules)
             for name in {*providers, *rows_by_name}
         }
     )
-
-
-def _judgement(
-    name: str, providers: Sequence[ProviderSpec], stored: Standings, rules: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
-    """How a channel and its providers stand, and by which rules they are judged."""
-    of_channel = rules.get(channel_target(name), {})
-    return {
-        "standing": stored.channels.get(name),
-        "standings": {one.name: stored.providers[one.name] for one in providers if one.name in stored.providers},
-        "rules": {one.name: Thresholds.parse(rules.get(provider_target(one.name), of_channel)) for one in providers},
-    }
 
 
 def _config(name: str, fingerprint: str) -> Mapping[str, Any]:
@@ -190,13 +226,26 @@ def _config(name: str, fingerprint: str) -> Mapping[str, Any]:
     return known[1]
 
 
-def _channel_spec(name: str, row: Channel | None, providers: tuple[ProviderSpec, ...]) -> ChannelSpec:
-    if row is None:
-        return ChannelSpec(name=name, providers=providers)
-    return ChannelSpec(
+def _channel_spec(
+    name: str,
+    row: Channel | None,
+    providers: tuple[ProviderSpec, ...],
+    stored: Standings,
+    rules: Mapping[str, Mapping[str, Any]],
+) -> ChannelSpec:
+    of_channel = rules.get(channel_target(name), {})
+    spec = ChannelSpec(
         name=name,
+        providers=providers,
+        standing=stored.channels.get(name),
+        standings={one.name: stored.providers[one.name] for one in providers if one.name in stored.providers},
+        rules={one.name: Thresholds.parse(rules.get(provider_target(one.name), of_channel)) for one in providers},
+    )
+    if row is None:
+        return spec
+    return replace(
+        spec,
         hold_unknown=row.outcome_unknown == "hold",
         step_deadline_s=row.step_deadline_s,
         fallback=tuple(row.fallback),
-        providers=providers,
     )

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
 from django.db import transaction
 
 from channels import directory, quality, signals
-from channels.degradation import policy, standings
+from channels.degradation import handing_back, pins, policy, standings
 from channels.degradation.judgement import spans
+from channels.degradation.pin import PinSpec, on_channel, removed
 from channels.degradation.policy import Subject
 from channels.degradation.standing import (
     ChannelStanding,
@@ -29,7 +30,6 @@ from channels.degradation.standing import (
 )
 from channels.degradation.standings import Standings
 from channels.degradation.thresholds import DEFAULTS, Thresholds
-from channels.figures import Figures
 from channels.models import Channel, Policy, Provider
 from channels.quality.reading import Reading, Span
 
@@ -48,11 +48,13 @@ class _Configured:
 
 @dataclass(frozen=True, slots=True)
 class _Setup:
-    """What is configured: providers by channel, fallback channels, and the rules each target is judged by."""
+    """What is configured: providers by channel, fallback channels, the rules each target is judged by, and what people
+    have ordered."""
 
     providers: Mapping[str, Sequence[_Configured]]
     fallback: Mapping[str, Sequence[str]]
     rules: Mapping[str, Thresholds]
+    pins: Sequence[PinSpec]
 
     def of_provider(self, one: _Configured) -> Thresholds:
         own = self.rules.get(provider_target(one.name))
@@ -64,7 +66,7 @@ class _Setup:
 
 def evaluate(*, now: datetime) -> list[Transition]:
     """Judges all channels; returns what changed. Nothing, when another engine is at it."""
-    setup = _setup()
+    setup = _setup(now)
     reading = quality.read(spans=_spans(setup, standings.read(), now), now=now)
     with transaction.atomic():
         if not standings.be_the_one():
@@ -79,7 +81,7 @@ def evaluate(*, now: datetime) -> list[Transition]:
             standings.write(standings=changed, gone=gone)
         transitions = [one for verdict in verdicts.values() for one in verdict.transitions]
         standings.log(transitions)
-    _Last.at_rest = not changed and before.at_rest and not _is_busy(setup, before, reading, now)
+    _Last.at_rest = not changed and not setup.pins and before.at_rest and not _is_busy(setup, before, reading, now)
     if changed or gone:
         directory.forget()
     tell(transitions)
@@ -106,7 +108,7 @@ def is_at_rest() -> bool:
     return _Last.at_rest
 
 
-def _setup() -> _Setup:
+def _setup(now: datetime) -> _Setup:
     providers: dict[str, list[_Configured]] = {}
     for name, channel, weight, enabled in Provider.objects.order_by("name").values_list(
         "name", "channel", "weight", "enabled"
@@ -114,7 +116,7 @@ def _setup() -> _Setup:
         providers.setdefault(channel, []).append(_Configured(name, channel, weight, enabled))
     rules = {target: Thresholds.parse(rules) for target, rules in Policy.objects.values_list("target", "rules")}
     fallback = dict(Channel.objects.values_list("name", "fallback"))
-    return _Setup(providers=providers, fallback=fallback, rules=rules)
+    return _Setup(providers=providers, fallback=fallback, rules=rules, pins=pins.active(now=now))
 
 
 def _spans(setup: _Setup, stored: Standings, now: datetime) -> list[Span]:
@@ -132,14 +134,11 @@ def _spans_of(one: _Configured, setup: _Setup, standing: ProviderStanding | None
     return [Span(window_s=long, late_after_s=late_after_s), Span(window_s=short, late_after_s=late_after_s)]
 
 
-def _figures(reading: Reading, provider: str, span: Span) -> Figures:
-    """What ``span`` says of a provider. Nobody takes reports in yet (POST receipts/{provider}), so every receipt that
-    is due would be late: they are left out until somebody does."""
-    return replace(reading.figures(provider, span=span), receipts_due=0, receipts_late=0)
-
-
 def _judge(name: str, setup: _Setup, before: Standings, reading: Reading, now: datetime) -> Verdict:
-    subjects = []
+    subjects, orders = [], on_channel(setup.pins, name)
+    pinned = handing_back.pinned_providers(
+        orders, configured={one.name: one.weight for one in setup.providers[name] if one.enabled}
+    )
     for one in setup.providers[name]:
         long, short = _spans_of(one, setup, before.providers.get(one.name), now)
         subjects.append(
@@ -148,8 +147,9 @@ def _judge(name: str, setup: _Setup, before: Standings, reading: Reading, now: d
                 weight=one.weight,
                 enabled=one.enabled,
                 thresholds=setup.of_provider(one),
-                figures=_figures(reading, one.name, long),
-                recent=_figures(reading, one.name, short),
+                figures=reading.figures(one.name, span=long),
+                recent=reading.figures(one.name, span=short),
+                pinned=pinned.get(one.name),
             )
         )
     return policy.decide(
@@ -160,12 +160,15 @@ def _judge(name: str, setup: _Setup, before: Standings, reading: Reading, now: d
         now=now,
         thresholds=setup.of_channel(name),
         fallback_usable=any(_is_usable(one, setup, before) for one in setup.fallback.get(name, ())),
+        pinned=handing_back.pinned_channel(orders),
     )
 
 
 def _is_usable(name: str, setup: _Setup, before: Standings) -> bool:
-    standing = before.channels.get(name)
-    enabled = any(one.enabled for one in setup.providers.get(name, ()))
+    orders = on_channel(setup.pins, name)
+    pinned = handing_back.pinned_channel(orders)
+    standing = before.channels.get(name) if pinned is None else pinned.standing
+    enabled = any(one.enabled and one.name not in removed(orders) for one in setup.providers.get(name, ()))
     return enabled and (standing is None or standing.in_use)
 
 

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from channels import directory, limiter, probes, routing
-from channels.degradation import admission, probing
-from channels.degradation.admission import Admission
+from channels import directory, limiter, permits, probes, reception, routing
+from channels.degradation import admission, pin, policy, probing
+from channels.degradation.admission import Admission, Ruling
 from channels.degradation.standing import ChannelStanding, ChannelState
+from channels.directory import ChannelSpec
 from channels.session import Session
 from channels.types import OutboundMessage, SendResult
+
+check_listens, parse_callback = reception.check_listens, reception.parse_callback
 
 
 def open_session(*, channel: str, priority: str, rng: random.Random | None = None) -> Session:
@@ -34,25 +37,53 @@ def channel_orders(name: str) -> directory.ChannelSpec:
 
 
 def is_at_rest(channel: str) -> bool:
-    """Whether nothing is known against the channel or any of its providers."""
+    """Whether nothing is known against the channel or any of its providers, and nothing ordered of it."""
     return directory.channel(channel).at_rest
 
 
-def admit(*, message_id: UUID, channel: str, priority: str, category: str, may_switch: bool) -> Admission:
-    """Where a message goes now, as its channel stands: over it, to another one, or nowhere for the time being."""
+def admit(
+    *, message_id: UUID, channel: str, priority: str, category: str, application: str, may_switch: bool
+) -> Ruling:
+    """Where a message goes now, as its channel stands and as people have ordered: over it, to another one, or nowhere
+    for the time being."""
     spec = directory.channel(channel)
-    plan = routing.plan(spec.providers, standings=spec.standings)
-    if plan.open and probing.may_be_probe(priority=priority, category=category) and probes.are_due(spec, plan):
-        return Admission.SEND  # it may be the one that finds out
-    standing = spec.standing or ChannelStanding.normal(now=datetime.now(UTC))
-    return admission.admit(
-        standing=standing,
-        priority=priority,
-        may_switch=may_switch,
-        carried=plan.carried,
-        # Bulk is let in by how much of its lane is fetched: what is fetched goes.
-        ticket=0.0 if priority == "bulk" else admission.ticket(message_id),
-    )
+    plan = routing.plan(spec.providers, standings=spec.standings, pins=spec.pins)
+    ticket = admission.ticket(message_id)
+    held = _hold(spec, ticket, priority, category, application)
+    if held is not None:
+        return held
+    if not (plan.open and probing.may_be_probe(priority=priority, category=category) and probes.are_due(spec, plan)):
+        standing = spec.standing or ChannelStanding.normal(now=datetime.now(UTC))
+        where = admission.admit(
+            standing=standing,
+            priority=priority,
+            may_switch=may_switch,
+            carried=plan.carried,
+            # Bulk is let in by how much of its lane is fetched: what is fetched goes.
+            ticket=0.0 if priority == "bulk" else ticket,
+        )
+        if where is not Admission.SEND:
+            return Ruling(admission=where, reason=reason_of(channel))
+    return _throttle(spec, priority, category, application)  # without any: it may be the one that finds out
+
+
+def _hold(spec: ChannelSpec, ticket: float, priority: str, category: str, application: str) -> Ruling | None:
+    """The order that holds a message; with a provider that is held waits what would have gone to it."""
+    order = pin.holding(
+        spec.pins, channel=spec.name, priority=priority, category=category, application=application
+    ) or (pin.holding_provider(spec.pins) if ticket >= 1 - spec.held_share else None)
+    if order is None:
+        return None
+    return Ruling(admission=Admission.HOLD, reason=f"{order.target} {order.words}", until=order.ends_at)
+
+
+def _throttle(spec: ChannelSpec, priority: str, category: str, application: str) -> Ruling:
+    orders = pin.throttling(spec.pins, channel=spec.name, priority=priority, category=category, application=application)
+    for order in orders:
+        if not order.is_of_lanes and not permits.allow(order, priority=priority):
+            reason = f"{order.target} at {order.rate}: {order.words}"
+            return Ruling(admission=Admission.HOLD, reason=reason, crowded=True)
+    return Ruling(admission=Admission.SEND)
 
 
 def is_usable(channel: str) -> bool:
@@ -62,9 +93,15 @@ def is_usable(channel: str) -> bool:
     return in_use and routing.plan(spec.providers, standings=spec.standings).carried
 
 
+def is_well_without(channel: str, *, provider: str) -> bool:
+    """Whether another provider of the channel than ``provider`` is well."""
+    spec = directory.channel(channel)
+    return not policy.is_alone(provider, {one.name: spec.standings.get(one.name) for one in spec.providers})
+
+
 def reason_of(channel: str) -> str:
     """Why the channel stands as it does, in words; empty when it is well."""
     spec = directory.channel(channel)
     if spec.standing is not None and spec.standing.state is not ChannelState.NORMAL:
         return f"{channel} {spec.standing.state} since {spec.standing.since:%H:%M:%S}: {spec.standing.reason}"
-    return routing.plan(spec.providers, standings=spec.standings).words
+    return routing.plan(spec.providers, standings=spec.standings, pins=spec.pins).words

@@ -17,9 +17,8 @@ from typing import Final
 
 import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from channels import shared_redis
 from channels.bulkhead import CEILINGS
 from channels.cutout import CutOut
 from channels.names import PRIORITIES
@@ -121,13 +120,7 @@ class Limiter:
     """Grants permits against the rate limits of providers."""
 
     def __init__(self) -> None:
-        client = redis.Redis.from_url(
-            settings.REDIS_URL,
-            socket_timeout=settings.REDIS_TIMEOUT_S,
-            socket_connect_timeout=settings.REDIS_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._script = client.register_script(_TAKE)
+        self._script = shared_redis.open_client(url=settings.REDIS_URL).register_script(_TAKE)
         self._redis = CutOut(name="redis (provider rates)", pause_s=settings.REDIS_PAUSE_S, failures=_FAILURES)
         self._windows: dict[tuple[str, str], _Window] = {}
         self._lock = Lock()

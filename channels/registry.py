@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from channels.errors import ConfigurationError
 from channels.names import CHANNELS
+from channels.types import MAX_CONCURRENCY
 
 if TYPE_CHECKING:
     from channels.adapters.base import Adapter
-
-
-#: More calls at once than this nobody gets (``Provider.max_concurrency`` is validated against the same).
-_MOST: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +23,7 @@ class AdapterEntry:
 
     path: str
     channels: tuple[str, ...]
-    most: int = _MOST
+    most: int = MAX_CONCURRENCY
 
 
 ADAPTERS: Final[dict[str, AdapterEntry]] = {
@@ -55,7 +52,7 @@ def adapter_class(name: str) -> type[Adapter]:
 def most_places(adapter: str) -> int:
     """How many calls at once a provider of ``adapter`` may get at most."""
     entry = ADAPTERS.get(adapter)
-    return entry.most if entry is not None else _MOST
+    return entry.most if entry is not None else MAX_CONCURRENCY
 
 
 def build(*, adapter: str, provider: str, config: dict[str, Any], concurrency: int | None = None) -> Adapter:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from channels.degradation import pin
+from channels.degradation.pin import PinSpec
 from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
 from channels.degradation.weights import effective_weights
 from channels.directory import ProviderSpec
@@ -43,8 +45,14 @@ class Plan:
         return bool(self.weighted or self.last)
 
 
-def plan(providers: Sequence[ProviderSpec], *, standings: Mapping[str, ProviderStanding] = _ALL_WELL) -> Plan:
-    """The plan for ``providers``, the enabled ones of a channel. Who has no standing is well."""
+def plan(
+    providers: Sequence[ProviderSpec],
+    *,
+    standings: Mapping[str, ProviderStanding] = _ALL_WELL,
+    pins: Sequence[PinSpec] = (),
+) -> Plan:
+    """The plan for ``providers``, the enabled ones of a channel. Who has no standing is well. ``pins``: what people
+    have ordered of it, which ``providers`` and ``standings`` obey already."""
     weights = effective_weights(standings=standings, configured={one.name: one.weight for one in providers})
     carrying = [one for one in providers if one.name not in standings or standings[one.name].carries]
     weighted = [one for one in carrying if weights[one.name] > 0]
@@ -57,8 +65,14 @@ def plan(providers: Sequence[ProviderSpec], *, standings: Mapping[str, ProviderS
         weighted=tuple((one, weights[one.name]) for one in weighted),
         last=tuple(one for one in carrying if one not in weighted),
         open=tuple(one for one in providers if one not in carrying and standings[one.name].state is ProviderState.OPEN),
-        words="; ".join(words)[:_REASON_LIMIT],
+        words="; ".join([*_orders(pins), *words])[:_REASON_LIMIT],
     )
+
+
+def _orders(pins: Sequence[PinSpec]) -> list[str]:
+    words = [f"{name} skipped: {one.words}" for name, one in pin.removed(pins).items()]
+    setting = pin.reweighting(pins)
+    return words if setting is None else [*words, f"weights: {setting.words}"]
 
 
 def _words(name: str, standing: ProviderStanding) -> str:

@@ -19,8 +19,9 @@ from queue import Empty, SimpleQueue
 from typing import Final
 from uuid import UUID
 
-from channels import breaker, directory, probes, rooms, routing
+from channels import breaker, directory, permits, probes, rooms, routing
 from channels.bulkhead import BulkheadClosed
+from channels.degradation import pin
 from channels.directory import CALLBACK_PROVIDER, TEST_PROVIDER, ChannelSpec, ProviderSpec
 from channels.errors import (
     Misconfigured,
@@ -73,11 +74,13 @@ class Session:
             priority=self._priority,
             waiting=len(self._waiting),
             pending=self.pending,
-            at_most=at_most,
+            at_most=permits.worth_fetching(channel, self._priority, waiting=len(self._waiting), at_most=at_most),
             ahead_s=ahead_s,
         )
         if channel.at_rest or rooms.has_callbacks(self._channel):
             return wanted
+        if pin.holds_lane(channel.pins, channel=self._channel, priority=self._priority):
+            return 0  # nothing of it goes anywhere
         share = routing.lane_share(standing=channel.standing, priority=self._priority, carried=plan.carried)
         probe = self._priority != "critical" and not self.pending and probes.are_due(channel, plan)
         return max(math.ceil(wanted * share), int(probe))
@@ -99,7 +102,7 @@ class Session:
     def _plan(self) -> routing.Plan:
         channel = directory.channel(self._channel)
         if self._planned is None or self._planned[0] is not channel:
-            self._planned = (channel, routing.plan(channel.providers, standings=channel.standings))
+            self._planned = (channel, routing.plan(channel.providers, standings=channel.standings, pins=channel.pins))
         return self._planned[1]
 
     # --- back --------------------------------------------------------------------------------------------------------
@@ -186,16 +189,15 @@ class Session:
             for journey in journeys:
                 self._take_answer(journey, journey.candidates.popleft(), _failed_try(spec, error))
             return
-        granted, more_in = self._limiter.take(
-            provider=spec.name, rate=spec.rate_limit, wanted=len(journeys), priority=self._priority
-        )
-        if granted < len(journeys) and more_in > RATE_PATIENCE_S:
-            line.refused_until = time.monotonic() + more_in
-        for chunk in chunks(journeys[:granted], line):
+        channel, wanted = directory.channel(self._channel), len(journeys)
+        grant = permits.take(limiter=self._limiter, channel=channel, spec=spec, priority=self._priority, wanted=wanted)
+        if grant.granted < len(journeys) and grant.more_in > RATE_PATIENCE_S and not grant.everywhere:
+            line.refused_until = time.monotonic() + grant.more_in
+        for chunk in chunks(journeys[: grant.granted], line):
             self._out += len(chunk)
             self._submit(line, chunk)
-        for journey in journeys[granted:]:
-            self._wait_for_rate(journey, more_in)
+        for journey in journeys[grant.granted :]:
+            self._wait_for_rate(journey, grant)
 
     def _submit(self, line: Line, chunk: list[Journey]) -> None:
         handover = Handover(
@@ -215,17 +217,15 @@ class Session:
             else:
                 return
 
-    def _wait_for_rate(self, journey: Journey, more_in: float) -> None:
-        limited = journey.candidates[0]
-        if len(journey.candidates) > 1:
+    def _wait_for_rate(self, journey: Journey, grant: permits.Grant) -> None:
+        if len(journey.candidates) > 1 and not grant.everywhere:
             journey.candidates.popleft()  # the next provider has its own limit
             self._advance([journey])
-        elif more_in <= RATE_PATIENCE_S:
-            journey.waits_until = time.monotonic() + more_in
+        elif grant.more_in <= RATE_PATIENCE_S:
+            journey.waits_until = time.monotonic() + grant.more_in
             self._waiting.append(journey)
         else:
-            detail = f"{limited.provider.name} is at its rate limit of {limited.provider.rate_limit}"
-            self._finish(journey, error=Throttled(detail, retry_after=more_in))
+            self._finish(journey, error=Throttled(grant.limit, retry_after=grant.more_in))
 
     # --- out ---------------------------------------------------------------------------------------------------------
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from channels.errors import ProviderError
+
+#: More calls at once than this no provider gets, whatever its configuration says.
+MAX_CONCURRENCY: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

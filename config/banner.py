@@ -20,7 +20,7 @@ def render(*, web_url: str, flower_url: str, flower_login: str, data_dir: str, d
         ("  login", f"{flower_user} / {flower_password}"),
         ("Logs", f"{data_dir}/logs/"),
     ]
-    lines = ["", "  Goutong 沟通 is ready", "", *(f"  {label:<14} {value}" for label, value in rows), ""]
+    lines = ["", "  Goutong 沟通 is ready", "", *(f"  {label:<18} {value}" for label, value in rows), ""]
     if demo:
         lines += ["  A first message:", "", _indent(curl(web_url=web_url, demo=demo)), ""]
     lines += ["  Ctrl-C stops everything.", ""]

@@ -18,7 +18,7 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("goutong")
 app.config_from_object("config.celeryconfig")
-app.autodiscover_tasks(["notify", "monitoring"])
+app.autodiscover_tasks(["notify", "monitoring", "admin_portal"])
 
 
 @worker_ready.connect

@@ -53,6 +53,12 @@ beat_schedule: dict[str, dict[str, Any]] = {
         "schedule": schedule(run_every=1.0),
         "options": {"queue": CONTROL_QUEUE, "expires": 1},
     },
+    "steer": {
+        "task": "admin_portal.steer",
+        # The lifeboat does the same.
+        "schedule": schedule(run_every=1.0),
+        "options": {"queue": CONTROL_QUEUE, "expires": 1},
+    },
     "roll_up": {
         "task": "notify.roll_up",
         "schedule": schedule(run_every=20.0),

@@ -101,13 +101,24 @@ class Environment(BaseSettings):
     lane_limits: LaneLimits = Field(default_factory=dict)
     allow_private_urls: bool = False
     retention_days: int = Field(default=30, ge=1, le=3650)
+    degradation_retention_days: int = Field(default=400, ge=1, le=3650)
     trusted_proxies: CommaSeparated = Field(default_factory=list)
+    require_two_factor_for: CommaSeparated = Field(default_factory=list)
+    session_idle_minutes: int = Field(default=60, ge=1, le=1440)
+    session_hours: int = Field(default=12, ge=1, le=168)
+    public_url: str = ""
+    pager_webhook_url: str = ""
     sandbox_url: str = ""
     sandbox_port: int = Field(default=0, ge=0, le=65535)
     sandbox_smtp_port: int = Field(default=0, ge=0, le=65535)
 
     @field_validator(
-        "database_replica_urls", "allowed_hosts", "field_encryption_keys", "trusted_proxies", mode="before"
+        "database_replica_urls",
+        "allowed_hosts",
+        "field_encryption_keys",
+        "trusted_proxies",
+        "require_two_factor_for",
+        mode="before",
     )
     @classmethod
     def split_commas(cls, value: Any) -> Any:
@@ -167,9 +178,9 @@ class Environment(BaseSettings):
     def check_broker_url(cls, value: str) -> str:
         return _check_scheme(value, "redis", "rediss", "unix", "sentinel", "amqp", "amqps")
 
-    @field_validator("sandbox_url")
+    @field_validator("sandbox_url", "public_url", "pager_webhook_url")
     @classmethod
-    def check_sandbox_url(cls, value: str) -> str:
+    def check_web_url(cls, value: str) -> str:
         return _check_scheme(value, "http", "https")
 
     @field_validator("sentry_dsn")

@@ -50,7 +50,9 @@ def database(url: str) -> dict[str, Any]:
         "OPTIONS": {
             "connect_timeout": 2,
             "application_name": f"goutong-{PROCESS_NAME}",
-            "options": "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000",
+            # No JIT: compiling a claim would take a hundred times as long as running it.
+            "options": "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
+            " -c jit=off",
             "keepalives_idle": 10,
             "keepalives_interval": 3,
             "keepalives_count": 3,
@@ -96,6 +98,9 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
+    "csp",
+    "django_otp",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -112,12 +117,18 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.PeopleSessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "config.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "config.middleware.PeopleCsrfViewMiddleware",
     "config.middleware.PeopleAuthenticationMiddleware",
+    "config.middleware.PeopleActorMiddleware",
+    "config.middleware.PeopleAxesMiddleware",
+    "config.middleware.PeopleOtpMiddleware",
     "config.middleware.PeopleMessageMiddleware",
     "config.middleware.PeopleXFrameOptionsMiddleware",
+    "config.middleware.PeopleContentPolicyMiddleware",
+    "admin_portal.middleware.SessionEndMiddleware",
+    "admin_portal.middleware.SecondFactorMiddleware",
     "admin_portal.middleware.NulMiddleware",
 ]
 
@@ -144,7 +155,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-SILENCED_SYSTEM_CHECKS: list[str] = []
+SILENCED_SYSTEM_CHECKS = ["axes.W002"]  # its middleware is there, for people alone (config/middleware.py)
 
 # --- language, time, files -------------------------------------------------------------------------------------------
 
@@ -160,6 +171,39 @@ WHITENOISE_AUTOREFRESH = False
 
 # --- security --------------------------------------------------------------------------------------------------------
 
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
+#: Groups whose members may change nothing in the admin without a second factor.
+REQUIRE_TWO_FACTOR_FOR = ENV.require_two_factor_for
+SESSION_ENGINE = "admin_portal.access.sessions"
+#: A session is over so long after it began, and so long after somebody was last there.
+SESSION_COOKIE_AGE = ENV.session_hours * 3600
+SESSION_IDLE_S = ENV.session_idle_minutes * 60
+# A name is closed to the address that failures came from, and to no other: see admin_portal/access/throttling.py.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "admin_portal.access.throttling.address"
+AXES_LOCKOUT_CALLABLE = "admin_portal.access.throttling.locked_out"
+AXES_DISABLE_ACCESS_LOG = True  # the audit has it
+AXES_ENABLE_ADMIN = False  # admin_portal has a page of its own
+AXES_VERBOSE = False
+# What browsers may do on our pages. Alpine, which django-unfold is made with, evaluates the expressions in its
+# attributes, and its templates have style attributes; scripts come from our own files alone.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
 SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -168,6 +212,7 @@ X_FRAME_OPTIONS = "DENY"
 if ENV.production:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # the API has limits of its own, by kind of request (NOTIFY)
 
 # --- the API ---------------------------------------------------------------------------------------------------------
@@ -233,6 +278,11 @@ LANES: dict[str, Any] = {
     "HARD_LIMIT": {"normal": 2_000_000, "bulk": 2_000_000},
     "LIMITS": ENV.lane_limits,
     "LIFEBOAT_AFTER_S": 2.0,
+    # How long a receipt is waited for: until then what was sent is on its way. And how long after the message one that
+    # comes later still counts, and how long one is kept whose message is not known yet.
+    "RECEIPT_WAIT_S": 24 * 3600,
+    "RECEIPT_WINDOW_S": 7 * 24 * 3600,
+    "EARLY_RECEIPT_S": 120,
     "MAX_ATTEMPTS": {"critical": 10, "normal": 8, "bulk": 6},
     "RETRY_BASE_S": 2.0,
     "RETRY_CAP_S": 600.0,
@@ -240,8 +290,13 @@ LANES: dict[str, Any] = {
 CHANNELS: dict[str, Any] = {
     "ALLOW_PRIVATE_URLS": ENV.allow_private_urls,
     "CONFIG_MAX_AGE_S": 1.0,
+    "DEGRADATIONS_KEPT_DAYS": ENV.degradation_retention_days,
     "SANDBOX_JOURNAL": DATA_DIR / "sandbox" if ENV.demo else None,
+    # Where the sandbox's providers report to, those with "receipts: later".
+    "SANDBOX_REPORTS_URL": f"{_ADDRESSES.get('web_url', '')}/api/v1/receipts" if ENV.demo else "",
 }
+# Calls to approvers: where people reach this portal, and a webhook that is called besides the people.
+PAGER: dict[str, Any] = {"PUBLIC_URL": ENV.public_url, "WEBHOOK_URL": ENV.pager_webhook_url}
 SANDBOX_URL = ENV.sandbox_url or _ADDRESSES.get("sandbox_url", "")
 WORKER_THREADS = ENV.worker_threads
 WEB_THREADS = ENV.web_threads
@@ -272,7 +327,7 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "admin_portal.navigation.environment",
-    "DASHBOARD_CALLBACK": "admin_portal.dashboard.extend_context",
+    "DASHBOARD_CALLBACK": "admin_portal.board.page.extend_context",
     "STYLES": ["admin_portal.navigation.stylesheet"],
     "BORDER_RADIUS": "6px",
     "COLORS": {
@@ -295,4 +350,5 @@ UNFOLD = {
         "show_all_applications": False,
         "navigation": "admin_portal.navigation.sidebar",
     },
+    "ACCOUNT": {"navigation": "admin_portal.navigation.account"},
 }

@@ -104,6 +104,13 @@ SHAVED: Final = Counter(
     ("lane", "decision"),
     registry=REGISTRY,
 )
+RECEIPTS: Final = Counter(
+    "goutong_receipts_total",
+    "Reports of providers by what they meant: delivered, failed, duplicate, contradicted, ignored, early (counted again"
+    " once their message is known), unknown",
+    ("provider", "outcome"),
+    registry=REGISTRY,
+)
 HTTP_REQUESTS: Final = Counter(
     "goutong_http_requests_total",
     "Requests answered",

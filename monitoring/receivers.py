@@ -31,6 +31,7 @@ def connect() -> None:
     signals.recorded.connect(count_recorded, dispatch_uid="monitoring.recorded")
     signals.leases_expired.connect(count_expired_leases, dispatch_uid="monitoring.leases_expired")
     signals.shaved.connect(count_shaved, dispatch_uid="monitoring.shaved")
+    signals.receipts.connect(count_receipts, dispatch_uid="monitoring.receipts")
 
 
 def never_raises(receiver: Callable[..., None]) -> Callable[..., None]:
@@ -97,6 +98,15 @@ def count_shaved(*, lane: str, decision: str, **_signal: Any) -> None:
     from monitoring import metrics
 
     metrics.SHAVED.labels(lane, decision).inc()
+
+
+@never_raises
+def count_receipts(*, provider: str, counts: Mapping[str, int], **_signal: Any) -> None:
+    """Counts what a provider reported, by what it meant."""
+    from monitoring import metrics
+
+    for outcome, count in counts.items():
+        metrics.RECEIPTS.labels(provider, outcome).inc(count)
 
 
 @never_raises

@@ -7,6 +7,8 @@ import hmac
 import ipaddress
 import logging
 import secrets
+import select
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -20,10 +22,14 @@ from django.db import (
     connection,
     transaction,
 )
+from django.db.models.signals import post_delete, post_save
 
+from channels import signals
+from notify import prepared
 from notify.errors import FieldError, InvalidRequest
 from notify.models import ApiKey, Application
 from notify.models.application import Scope
+from notify.prepared import Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +95,7 @@ def create(
         try:
             with transaction.atomic():
                 key.save(force_insert=True)
+                signals.send_changed(action="key.created", target=f"key:{key.prefix}", after=_described(key))
         except IntegrityError:
             if not ApiKey.objects.filter(prefix=key.prefix).exists():
                 raise
@@ -97,10 +104,20 @@ def create(
 
 
 def revoke(*, key: ApiKey, now: datetime) -> bool:
-    """Ends ``key`` at once and for good. False when it was revoked before."""
-    changed = ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now)
+    """Ends ``key`` for good: at once in this process, within a second in others. False when it was revoked before."""
+    with transaction.atomic():
+        changed = ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now)
+        if changed:
+            signals.send_changed(action="key.revoked", target=f"key:{key.prefix}", before=_described(key))
+    forget()
     key.refresh_from_db(fields=["revoked_at"])
     return bool(changed)
+
+
+def _described(key: ApiKey) -> dict[str, Any]:
+    """What people may know of a key."""
+    names = ("name", "scopes", "is_test", "allowed_ips", "expires_at")
+    return {"application": key.application.name, **{name: getattr(key, name) for name in names}}
 
 
 # --- the hot path: one query, no ORM query building -------------------------------------------------------------------
@@ -120,18 +137,53 @@ def _lookup() -> tuple[str, list[str], list[str]]:
     return sql, key_fields, application_fields
 
 
+_KEY: Final = Prepared("key", lambda: _lookup()[0])
+
+
 def _fetch(prefix: str) -> tuple[Any, ...] | None:
-    sql, _key_fields, _application_fields = _lookup()
     with connection.cursor() as cursor:
-        cursor.execute(sql, [prefix])
+        prepared.run(cursor, (_KEY, [prefix]))
         row: tuple[Any, ...] | None = cursor.fetchone()
         return row
 
 
+#: How long a key that was found is believed. What is revoked or changed counts everywhere after this; at once in the
+#: process where it was done.
+_BELIEVED_S: Final = 1.0
+_KEPT: Final = 1024
+#: Keys by their hashes, and until when (time.monotonic()).
+_believed: Final[dict[str, tuple[ApiKey, float]]] = {}
+
+
+def forget(**_signal: object) -> None:
+    """Makes this process look up every key anew."""
+    _believed.clear()
+
+
+for _model in (ApiKey, Application):
+    post_save.connect(forget, sender=_model)
+    post_delete.connect(forget, sender=_model)
+
+
 def find(plain: str) -> ApiKey | None:
-    """The key whose plain text is ``plain``, with its application, whatever its state; None when there is none.
+    """The key whose plain text is ``plain``, with its application, whatever its state; None when there is none. What
+    was found in the last second is not looked up again.
 
     A connection that died since the last request (PostgreSQL was restarted) is replaced, once."""
+    digest = _hash(plain)
+    key, until = _believed.get(digest, (None, 0.0))
+    if key is not None and time.monotonic() < until:
+        _drop_closed_connection()
+        return key
+    key = _look_up(plain, digest)
+    if key is not None:
+        if len(_believed) >= _KEPT:
+            _believed.clear()
+        _believed[digest] = key, time.monotonic() + _BELIEVED_S
+    return key
+
+
+def _look_up(plain: str, digest: str) -> ApiKey | None:
     prefix = plain[:_PREFIX_LENGTH]
     try:
         row = _fetch(prefix)
@@ -145,10 +197,24 @@ def find(plain: str) -> ApiKey | None:
     _sql, key_fields, application_fields = _lookup()
     split = len(key_fields)
     key = ApiKey.from_db("default", key_fields, row[:split])
-    if not hmac.compare_digest(key.hash, _hash(plain)):
+    if not hmac.compare_digest(key.hash, digest):
         return None
     key.application = Application.from_db("default", application_fields, row[split:])
     return key
+
+
+def _drop_closed_connection() -> None:
+    """Between requests PostgreSQL says nothing: a connection on which there is something to read was closed by it."""
+    raw = connection.connection
+    if raw is None or connection.in_atomic_block:
+        return
+    if raw.closed:
+        connection.close()
+        return
+    waiting = select.poll()
+    waiting.register(raw.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        connection.close()
 
 
 def note_use(*, key: ApiKey, now: datetime) -> None:
@@ -161,6 +227,7 @@ def note_use(*, key: ApiKey, now: datetime) -> None:
             ApiKey.objects.filter(pk=key.pk).exclude(last_used_at__gt=now - _USE_IS_NOTED_EVERY).update(
                 last_used_at=now
             )
+        key.last_used_at = now
     except DatabaseError as error:
         logger.warning("the use of a key could not be noted: %s", type(error).__name__)
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from notify import queries
 from notify.kinds import of_kind, with_kind
 from notify.models import Application, Attempt, DeadLetter
-from notify.queries import Page, created_between, since_id
+from notify.queries import Page, created_between, edge_of, page, since_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,19 +40,9 @@ def list_dead_letters(
     if before is not None:
         rows = rows.filter(id__lt=before)
     rows = rows.order_by("-id")
-    edge: UUID | None = None
     if where.is_test is None:
-        rows = with_kind(rows)
-    else:
-        edge = rows.values_list("id", flat=True)[queries.WINDOW : queries.WINDOW + 1].first()
-        rows = of_kind(rows, is_test=where.is_test)
-        if edge is not None:
-            rows = rows.filter(id__gt=edge)
-    found = list(rows[: limit + 1])
-    if len(found) > limit:
-        return Page(found[:limit], found[limit - 1].id)
-    # The edge itself was not looked at: the next page begins with it.
-    return Page(found, None if edge is None else UUID(int=edge.int + 1))
+        return page(with_kind(rows), limit=limit)
+    return page(of_kind(rows, is_test=where.is_test), limit=limit, edge=edge_of(rows))
 
 
 def attempts_of(dead_letters: Sequence[DeadLetter]) -> dict[UUID, list[Attempt]]:

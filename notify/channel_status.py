@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, Final
+from uuid import NAMESPACE_URL, uuid5
 
 from channels import errors
+from channels.degradation import pin, pins
+from channels.degradation.pin import PinSpec
 from channels.degradation.standing import (
     ChannelStanding,
     ChannelState,
@@ -79,11 +82,13 @@ def provider_quality(*, now: datetime) -> dict[str, Quality]:
 
 
 def _provider(
-    provider: Provider, quality: Quality | None, standing: ProviderStanding | None, weight: float
+    provider: Provider, quality: Quality | None, standing: ProviderStanding | None, weight: float, order: PinSpec | None
 ) -> dict[str, Any]:
     state, reason = "healthy", None
     if not provider.enabled:
         state, reason = "disabled", "switched off in its configuration"
+    elif order is not None:
+        state, reason = "disabled", order.words
     elif standing is not None:
         state, reason = standing.state.value, standing.reason or None
     return {
@@ -97,34 +102,53 @@ def _provider(
     }
 
 
-def _degradations(channel: str, found: Standings, providers: Sequence[Provider]) -> list[dict[str, Any]]:
-    """What stands otherwise than at rest, and since when. The engine's have no end: they end when it is well again."""
-    standings: list[tuple[str, ProviderStanding | ChannelStanding, str]] = []
-    own = found.channels.get(channel)
-    if own is not None and own.state is not ChannelState.NORMAL:
-        standings.append((channel_target(channel), own, own.state.value))
+def _decided(
+    channel: str, own: ChannelStanding | None, providers: Sequence[Provider], found: Standings
+) -> list[dict[str, Any]]:
+    """What the engine has decided. It has no end: it is over when all is well again."""
+    standings: list[tuple[str, ProviderStanding | ChannelStanding]] = []
+    if own is not None and own.state is not ChannelState.NORMAL and not own.pinned_by:
+        standings.append((channel_target(channel), own))
     for provider in providers:
         one = found.providers.get(provider.name)
-        if one is not None and one.state not in _AT_REST:
-            standings.append((provider_target(provider.name), one, one.state.value))
+        if one is not None and one.state not in _AT_REST and not one.pinned_by:
+            standings.append((provider_target(provider.name), one))
     return [
         {
-            "id": f"{target}@{standing.since:%Y%m%dT%H%M%SZ}",
-            "source": "manual" if standing.pinned else "auto",
-            "action": action,
+            "id": uuid5(NAMESPACE_URL, f"{target}@{standing.since.isoformat()}"),
+            "source": "auto",
+            "action": standing.state.value,
             "target": target,
             "reason": standing.reason,
+            "author": None,
             "started_at": standing.since,
             "ends_at": None,
         }
-        for target, standing, action in standings
+        for target, standing in standings
+    ]
+
+
+def _ordered(orders: Sequence[PinSpec]) -> list[dict[str, Any]]:
+    """What people have ordered."""
+    return [
+        {
+            "id": one.id,
+            "source": one.source.value,
+            "action": one.action.value,
+            "target": one.target,
+            "reason": one.reason,
+            "author": one.author,
+            "started_at": one.starts_at,
+            "ends_at": one.ends_at,
+        }
+        for one in orders
     ]
 
 
 def describe(*, now: datetime) -> list[dict[str, Any]]:
     """Every channel, also those without a provider, in the shape of the API."""
     quality = provider_quality(now=now)
-    found = read_standings()
+    found, in_force = read_standings(), pins.active(now=now)
     rows: dict[str, list[Provider]] = defaultdict(list)
     for row in Provider.objects.defer("config").order_by("-weight", "name"):
         rows[row.channel].append(row)
@@ -132,29 +156,39 @@ def describe(*, now: datetime) -> list[dict[str, Any]]:
     for lane in queries.lane_depths(now=now):
         channel, _priority = split_lane(lane.name)
         lanes[channel].append({"name": lane.name, "depth": lane.depth, "oldest_age_s": lane.oldest_age_s})
-    return [_channel(channel, rows[channel], lanes[channel], quality, found) for channel in CHANNELS]
+    return [
+        {**_channel(channel, rows[channel], quality, found, pin.on_channel(in_force, channel)), "lanes": lanes[channel]}
+        for channel in CHANNELS
+    ]
 
 
 def _channel(
     name: str,
     providers: Sequence[Provider],
-    lanes: list[dict[str, Any]],
     quality: Mapping[str, Quality],
     found: Standings,
+    orders: Sequence[PinSpec],
 ) -> dict[str, Any]:
     weights = effective_weights(
-        standings=found.providers, configured={one.name: one.weight for one in providers if one.enabled}
+        standings=found.providers if pin.reweighting(orders) is None else {},
+        configured=pin.reweighted(orders, {one.name: one.weight for one in providers if one.enabled}),
     )
-    standing = found.channels.get(name)
+    whole, own, removed = pin.of_channel(orders), found.channels.get(name), pin.removed(orders)
+    standing = own if whole is None else pin.channel_standing(whole)
     return {
         "name": name,
         "state": standing.state.value if standing is not None else "normal",
         "providers": [
-            _provider(one, quality.get(one.name), found.providers.get(one.name), weights.get(one.name, 0.0))
+            _provider(
+                one,
+                quality.get(one.name),
+                found.providers.get(one.name),
+                weights.get(one.name, 0.0),
+                removed.get(one.name),
+            )
             for one in providers
         ],
-        "degradations": _degradations(name, found, providers),
-        "lanes": lanes,
+        "degradations": [*_ordered(orders), *_decided(name, own, providers, found)],
     }
 
 

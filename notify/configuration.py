@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from django.db import transaction
+from django.db import connection, transaction
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
@@ -38,6 +38,8 @@ _MAX_DEPTH: Final = 40
 _SECTIONS: Final = ("applications", "channels", "providers", "policies", "templates")
 _VARIABLE: Final = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _AUTHOR: Final = "apply_config"
+#: The advisory lock under which a file is applied: "conf" in ASCII.
+_LOCK: Final = 0x636F6E66
 
 
 class ApplicationEntry(Entry):
@@ -226,6 +228,13 @@ def apply(configuration: Configuration, *, now: datetime, dry_run: bool = False)
     time. What the file does not name is left alone. ``dry_run`` takes everything back."""
     changes: list[Change] = []
     with transaction.atomic():
+        with connection.cursor() as cursor:
+            # Two files at once would lock the same rows, each in its own order.
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        # Whoever publishes one of these now waits before it changes anything, or is waited for: what is changed here
+        # holds the audit from the first row on.
+        keys = [template.key for template in configuration.templates]
+        list(Template.objects.select_for_update(of=("self",)).filter(key__in=keys).order_by("pk"))
         for entry in configuration.applications:
             changes += write(
                 model=Application, kind="application", identity="name", values=entry.model_dump(mode="json")

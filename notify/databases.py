@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from django.db import InterfaceError, InternalError, OperationalError, connection
@@ -24,7 +25,7 @@ _OF_THE_ROWS: Final = ("54", "XX")
 #: A quota that is used up is an internal error to PostgreSQL, which has an SQLSTATE only for a disk that is full.
 NO_ROOM: Final = "could not extend file"
 
-#: How long a process that was asked to stop goes on trying to write down what it knows.
+#: How long a write is tried, from its first try on, before a process that was asked to stop gives it up.
 _PATIENCE_S: Final = 15.0
 
 
@@ -33,6 +34,20 @@ def is_absence(error: BaseException) -> bool:
     state = getattr(error.__cause__, "pgcode", None) or ""
     of_the_rows = state.startswith(_OF_THE_ROWS) and NO_ROOM not in str(error)
     return isinstance(error, DATABASE_AWAY) and not of_the_rows
+
+
+@contextmanager
+def apart(part: str, *, log: logging.Logger) -> Iterator[None]:
+    """The edge of one part of a round: what goes wrong in it is logged, and keeps the others from nothing. Raises what
+    says that the database is gone: without it there are no others."""
+    try:
+        yield
+    except DATABASE_AWAY as error:
+        if grace.note_absence(error):
+            raise
+        log.warning("%s: the database did not answer: %s", part, type(error).__name__)
+    except Exception:
+        log.exception("%s failed", part)
 
 
 def patiently(write: Callable[[], Done]) -> Done:

@@ -6,6 +6,7 @@ again: the open dead letter is closed and the delivery brought back in one trans
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
+from channels import signals
 from channels.names import split_lane
 from notify import lanes
 from notify.ids import new_id
@@ -162,6 +164,20 @@ def _resolve_portion(
     ]
     insert("notify_event", EventRow._fields, events)
     resolution.done += len(opened)
+    if opened:
+        _tell(state, opened, actor)
+
+
+def _tell(state: DeadLetterState, rows: Sequence[DeadLetter], actor: str) -> None:
+    """Tells what was done with ``rows``. Each of them has it in its own timeline as well."""
+    ids = [str(row.id) for row in rows]
+    where = Counter(f"{row.channel}, {row.reason}" for row in rows)
+    signals.send_changed(
+        action=f"dead_letters.{state}",
+        target=f"dead_letter:{ids[0]}" if len(ids) == 1 else f"dead_letters:{ids[0]}…{ids[-1]}",
+        after={"count": len(ids), "of": dict(where)},
+        actor=actor,
+    )
 
 
 def _bring_back(rows: Sequence[DeadLetter], now: datetime) -> set[UUID]:

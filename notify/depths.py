@@ -28,20 +28,21 @@ class LaneDepth:
     capped: bool = False
 
 
-def lane_depths(*, now: datetime, lanes: Sequence[str] | None = None) -> list[LaneDepth]:
+def lane_depths(*, now: datetime, lanes: Sequence[str] | None = None, at_most: int | None = None) -> list[LaneDepth]:
     """The depth of ``lanes``, in their order; of every lane when not given. What waits for a later time (scheduled, or
-    for a retry) is not counted. Reads at most MAX_DEPTH index entries of a lane, whatever its depth."""
+    for a retry) is not counted. Reads at most ``at_most`` (MAX_DEPTH) index entries of a lane, whatever its depth."""
     wanted = list(LANES) if lanes is None else list(lanes)
-    found = _count(wanted, now=now)
-    return [_lane_depth(lane, *found.get(lane, (0, now)), now=now) for lane in wanted]
+    cap = at_most or MAX_DEPTH
+    found = _count(wanted, now=now, cap=cap)
+    return [_lane_depth(lane, *found.get(lane, (0, now)), now=now, cap=cap) for lane in wanted]
 
 
-def _count(wanted: list[str], *, now: datetime) -> dict[str, tuple[int, datetime]]:
+def _count(wanted: list[str], *, now: datetime, cap: int) -> dict[str, tuple[int, datetime]]:
     view = partitions.live_window(now=now)
     parameters: dict[str, Any] = {
         "lanes": wanted,
         "now": now,
-        "cap": MAX_DEPTH,
+        "cap": cap,
         "floor": view.floor,
         "ceiling": view.ceiling,
     }
@@ -54,6 +55,6 @@ def _count(wanted: list[str], *, now: datetime) -> dict[str, tuple[int, datetime
     return found
 
 
-def _lane_depth(lane: str, depth: int, oldest: datetime, *, now: datetime) -> LaneDepth:
+def _lane_depth(lane: str, depth: int, oldest: datetime, *, now: datetime, cap: int) -> LaneDepth:
     age = max(0.0, (now - oldest).total_seconds())
-    return LaneDepth(name=lane, depth=depth, oldest_age_s=round(age, 3), capped=depth >= MAX_DEPTH)
+    return LaneDepth(name=lane, depth=depth, oldest_age_s=round(age, 3), capped=depth >= cap)

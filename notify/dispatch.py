@@ -8,10 +8,9 @@ while it waits. No transaction is open while a provider is spoken to.
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf
 from typing import Final
 from uuid import UUID, uuid4
@@ -234,9 +233,9 @@ def rules(*, lane: str, worker: str) -> Rules:
         ),
         step_deadline_s=lambda name: gateway.channel_orders(name).step_deadline_s,
         worker=worker,
-        rng=random.Random(),
         fallback=orders.fallback,
         is_usable=gateway.is_usable,
+        receipt_wait=timedelta(seconds=settings.LANES["RECEIPT_WAIT_S"]),
     )
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 
 from channels import quality
-from notify import grace, partitions
+from channels.degradation import pins, standings
+from notify import partitions
 from notify.api import idempotency
-from notify.databases import DATABASE_AWAY
+from notify.databases import apart
 from notify.models import Batch, DeadLetter
 
 logger = logging.getLogger(__name__)
@@ -24,22 +24,19 @@ _BATCH_SLACK = timedelta(days=1)
 
 def keep_house(*, now: datetime) -> None:
     """All of it. Idempotent; any process may do it at any time. What fails keeps nothing else from being done."""
-    _apart("partitions ahead", lambda: partitions.ensure(now=now, ahead_days=settings.NOTIFY["PARTITIONS_AHEAD_DAYS"]))
-    _apart("retention", lambda: partitions.drop_past(now=now, retention_days=settings.NOTIFY["RETENTION_DAYS"]))
-    _apart("old batches and dead letters", lambda: forget_past(now=now))
-    _apart("old minutes of providers", lambda: quality.forget_past(now=now))
-    _apart("old answers", lambda: forget_answers(now=now))
-
-
-def _apart(step: str, work: Callable[[], object]) -> None:
-    try:
-        work()
-    except DATABASE_AWAY as error:
-        if grace.note_absence(error):
-            raise
-        logger.warning("housekeeping: %s: the database did not answer: %s", step, type(error).__name__)
-    except Exception:
-        logger.exception("housekeeping: %s failed", step)
+    with apart("housekeeping: partitions ahead", log=logger):
+        partitions.ensure(now=now, ahead_days=settings.NOTIFY["PARTITIONS_AHEAD_DAYS"])
+    with apart("housekeeping: retention", log=logger):
+        partitions.drop_past(now=now, retention_days=settings.NOTIFY["RETENTION_DAYS"])
+    with apart("housekeeping: old batches and dead letters", log=logger):
+        forget_past(now=now)
+    with apart("housekeeping: old minutes of providers", log=logger):
+        quality.forget_past(now=now)
+    with apart("housekeeping: old degradations", log=logger):
+        standings.forget_past(now=now)
+        pins.forget_past(now=now)
+    with apart("housekeeping: old answers", log=logger):
+        forget_answers(now=now)
 
 
 def forget_answers(*, now: datetime) -> None:

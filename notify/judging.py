@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from channels import engine
 from notify import lanes, workers
+from notify.hastening import Hastener
 
 #: The pulse of judging, beside those of the lanes.
 PULSE: Final = "judging"
@@ -17,6 +18,9 @@ _AT_REST_S: Final = 4.5
 #: After so many seconds without a judgement, somebody else judges; he looks this often.
 _SILENCE_S: Final = 8.0
 _LOOK_S: Final = 3.5
+
+
+_HASTENER: Final = Hastener()
 
 
 class _Paced:
@@ -32,6 +36,7 @@ def judge(*, now: datetime) -> bool:
         return False
     _Paced.judged_at = time.monotonic()
     engine.evaluate(now=now)
+    _HASTENER.look(now=now)
     lanes.feel_pulse(lane=PULSE, worker=workers.name())
     return True
 
@@ -40,7 +45,8 @@ def judge_if_nobody_does(*, now: datetime) -> bool:
     """Judges when nobody has for a while; says whether it did."""
     if time.monotonic() - _Paced.looked_at < _LOOK_S:
         return False
-    if lanes.moved_within(lane=PULSE, seconds=_SILENCE_S):
+    # A pulse of our own says that we stand in, not that anybody is back.
+    if lanes.moved_within(lane=PULSE, seconds=_SILENCE_S, not_by=workers.name()):
         _Paced.looked_at = time.monotonic()
         return False
     return judge(now=now)

@@ -1,15 +1,15 @@
 """The lanes: ring, claim, record, sweep.
 
-The hot SQL of the product (its longer texts are in ``notify/sql``), and the only writer of ``Delivery.status``. No
-function holds a transaction while a provider is spoken to: a claim is a short transaction that sets a lease, a
-recording is another.
+The hot SQL of the product (its longer texts are in ``notify/sql``), and with ``leases`` and ``reported`` the only
+writer of ``Delivery.status``. No function holds a transaction while a provider is spoken to: a claim is a short
+transaction that sets a lease, a recording is another.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -17,9 +17,9 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
-from notify import doorbell, leases, partitions, pulses
+from notify import claims, doorbell, leases, partitions, pulses
 from notify.ids import new_id
-from notify.loading import Feeder, insert, insert_all
+from notify.loading import Feeder, goes_in_one_trip, insert, insert_all
 from notify.models.delivery import DeliveryStatus
 from notify.models.event import EventType
 from notify.rows import (
@@ -36,16 +36,12 @@ from notify.sql import statement
 logger = logging.getLogger(__name__)
 
 ring = doorbell.ring
+claim = claims.claim
 renew, release, release_lease = leases.renew, leases.release, leases.release_lease
 due_lanes, feel_pulse, moved_within = pulses.due_lanes, pulses.feel_pulse, pulses.moved_within
 
 _CANCEL_TURNS: Final = 3
-#: A worker whose clock is wrong sends what is scheduled no more than this too early. Clocks that NTP keeps are apart by
-#: milliseconds, and what was just accepted must not wait for them.
-_CLOCK_AHEAD_S: Final = 2.0
 _BEING_SENT: Final = "it is being sent, and will not be tried again"
-
-_CLAIMED: Final = ", ".join(f"d.{field.name}" for field in fields(Claimed))
 
 
 # --- entering a lane -------------------------------------------------------------------------------------------------
@@ -63,39 +59,11 @@ def enter(
     if feeder is not None:
         feeder.insert_all(*tables)
         return
+    if goes_in_one_trip(*tables) and not connection.in_atomic_block:
+        insert_all(*tables)  # which is a transaction of its own, and costs neither a BEGIN nor a COMMIT
+        return
     with transaction.atomic(savepoint=False):
         insert_all(*tables)
-
-
-# --- claim -----------------------------------------------------------------------------------------------------------
-
-
-def claim(*, lane: str, limit: int, lease: UUID, now: datetime, ahead_s: float = _CLOCK_AHEAD_S) -> list[Claimed]:
-    """Takes up to about ``limit`` due deliveries of ``lane`` under ``lease``, a share from each waiting application.
-    ``now`` counts for no more than ``ahead_s`` seconds ahead of the database's clock."""
-    view = partitions.live_window(now=now)
-    shares = settings.LANES["SHARES"]
-    return _claimed(
-        "claim",
-        {
-            "lane": lane,
-            "limit": limit,
-            "lease": lease,
-            "lease_s": settings.LANES["LEASE_S"],
-            "now": now,
-            "ahead_s": ahead_s,
-            "floor": view.floor,
-            "ceiling": view.ceiling,
-            "vip_share": shares["vip"],
-            "standard_share": shares["standard"],
-        },
-    )
-
-
-def _claimed(name: str, parameters: dict[str, Any]) -> list[Claimed]:
-    with connection.cursor() as cursor:
-        cursor.execute(f"{statement(name)} RETURNING {_CLAIMED}", parameters)
-        return [Claimed(*row) for row in cursor.fetchall()]
 
 
 # --- record ----------------------------------------------------------------------------------------------------------
@@ -169,6 +137,7 @@ def _write_statuses(outcomes: Sequence[Outcome], lease: UUID, now: datetime) -> 
         "sent_ats": [outcome.sent_at for outcome in outcomes],
         "delivered_ats": [outcome.delivered_at for outcome in outcomes],
         "finished_ats": [outcome.finished_at for outcome in outcomes],
+        "receipt_untils": [outcome.receipt_until for outcome in outcomes],
     }
     with connection.cursor() as cursor:
         cursor.execute(statement("record"), parameters)
@@ -182,7 +151,7 @@ def take_expired_leases(*, lease: UUID, limit: int, now: datetime, grace_s: floa
     """Claims deliveries whose lease ran out, by the database's clock, to decide what is to become of them. None while
     the server has been up for less than ``grace_s`` seconds: workers need that long to renew theirs after a restart."""
     view = partitions.live_window(now=now)
-    return _claimed(
+    return claims.claimed_by(
         "expired_leases",
         {
             "lease": lease,
@@ -234,7 +203,7 @@ def take_overdue(
     if not ids:
         return [], following
     ends = {"first": min(ids), "last": max(ids)}
-    return _claimed(
+    return claims.claimed_by(
         "take", {"ids": ids, "lease": lease, "lease_s": settings.LANES["LEASE_S"], "now": now, **ends}
     ), following
 

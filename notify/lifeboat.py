@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from threading import Lock, Thread
@@ -19,7 +19,7 @@ from django.db import connection
 from django.utils import timezone
 
 from channels.names import LANES
-from notify import dispatch, grace, housekeeping, judging, lanes, sweep, workers
+from notify import dispatch, grace, housekeeping, judging, lanes, signals, sweep, workers
 from notify.databases import DATABASE_AWAY
 from notify.pulses import DueLane
 
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 PULSE: Final = "lifeboat"
 _WATCH_S: Final = 1.0
 _HOUSE_S: Final = 900.0
+_TICK_S: Final = 1.0
 _TURN_S: Final = 5.0
 #: In a lane it has taken, the lifeboat looks for work this often, and leaves when there was none for a while.
 _LOOK_S: Final = 0.2
@@ -100,48 +101,69 @@ class Lifeboat:
         return count
 
 
-class Housekeeper:
-    """Keeps house now and then, in a thread of its own: it may have to wait, and the watch must go on."""
+class Aside:
+    """Does something every so often in a thread of its own, from the start on: it may have to wait, and the watch must
+    go on. What fails is tried again the next time. ``keeps_connection``: for what comes often."""
 
-    def __init__(self) -> None:
-        self._last_at = float("-inf")
-        self._thread: Thread | None = None
+    def __init__(
+        self, *, name: str, every_s: float, work: Callable[[datetime], object], keeps_connection: bool = False
+    ) -> None:
+        self._name = name
+        self._every_s = every_s
+        self._work = work
+        self._keeps_connection = keeps_connection
 
-    def look(self) -> bool:
-        """Begins when it is time to; says whether it did. What fails is tried again when it is time the next time."""
-        busy = self._thread is not None and self._thread.is_alive()
-        if busy or time.monotonic() - self._last_at < _HOUSE_S:
-            return False
-        self._last_at = time.monotonic()
-        self._thread = Thread(target=self._keep_house, name="housekeeper", daemon=True)
-        self._thread.start()
-        return True
+    def start(self) -> Thread:
+        """Begins; the thread ends when this process is asked to stop."""
+        thread = Thread(target=self._serve, name=self._name, daemon=True)
+        thread.start()
+        return thread
 
-    def finish(self) -> None:
-        """Waits for what it is at."""
-        if self._thread is not None:
-            self._thread.join()
+    def _serve(self) -> None:
+        while True:
+            self.do()
+            if workers.wait(self._every_s):
+                return
 
-    @staticmethod
-    def _keep_house() -> None:
+    def do(self) -> None:
+        """Does it once. Never raises."""
+        is_well = False
         try:
-            housekeeping.keep_house(now=timezone.now())
+            self._work(timezone.now())
+            is_well = True
         except DATABASE_AWAY as error:
             grace.note_absence(error)
-            logger.warning("housekeeping: database away: %s", type(error).__name__)
+            logger.warning("%s: database away: %s", self._name, type(error).__name__)
         except Exception:
-            logger.exception("housekeeping failed")
+            logger.exception("%s failed", self._name)
         finally:
-            connection.close()
+            if not (is_well and self._keeps_connection):
+                connection.close()
+
+
+def housekeeper() -> Aside:
+    """Keeps house now and then."""
+    return Aside(name="housekeeping", every_s=_HOUSE_S, work=lambda now: housekeeping.keep_house(now=now))
+
+
+def caller() -> Aside:
+    """Tells the rooms above that time goes on, for what falls due there."""
+    return Aside(
+        name="what falls due above",
+        every_s=_TICK_S,
+        work=lambda now: signals.send_tick(now=now),
+        keeps_connection=True,
+    )
 
 
 def run() -> None:
     """Watches until this process is asked to stop."""
-    boat, keeper = Lifeboat(), Housekeeper()
+    boat = Lifeboat()
+    for aside in (housekeeper(), caller()):
+        aside.start()
     logger.info("lifeboat on watch")
     while not workers.wait(_WATCH_S):
         try:
-            keeper.look()
             boat.watch(now=timezone.now())
             judging.judge_if_nobody_does(now=timezone.now())
         except DATABASE_AWAY as error:

@@ -150,6 +150,8 @@ class Plain:
             pieces.append(str(escape(value)) if self.escapes else value)
             pieces.append(text)
         filled = "".join(pieces)
+        if "\r" in filled:  # Liquid ends lines with a line feed, whatever they ended with
+            return None
         return filled if len(filled) < MAX_OUTPUT // 4 else None  # no character takes more than four bytes
 
 

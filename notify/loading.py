@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from itertools import repeat
 from operator import is_
 from typing import Any, Final, NamedTuple
@@ -13,28 +14,39 @@ from uuid import UUID
 
 from django.db import connection
 
+from notify import prepared
+from notify.prepared import Prepared
+
 #: From this many rows on, COPY is cheaper than an INSERT.
 COPY_FROM: Final = 20
 _SPECIAL: Final = re.compile(r"[\\\n\t\r]")
 
 
-Table = tuple[str, Sequence[str], Sequence[NamedTuple]]
+Table = tuple[str, tuple[str, ...], Sequence[NamedTuple]]
 
 
-def insert(table: str, columns: Sequence[str], rows: Sequence[NamedTuple]) -> None:
+def insert(table: str, columns: tuple[str, ...], rows: Sequence[NamedTuple]) -> None:
     """Inserts ``rows`` in one round trip: by COPY when there are many."""
     insert_all((table, columns, rows))
 
 
 def insert_all(*tables: Table) -> None:
     """Inserts rows into several tables: what is few all together in one round trip, what is many by COPY."""
-    with connection.cursor() as cursor:
+    # Django wraps what execute() raises, and not what COPY does.
+    with connection.cursor() as cursor, connection.wrap_database_errors:
         _write(cursor, tables)
+
+
+def goes_in_one_trip(*tables: Table) -> bool:
+    """Whether ``insert_all`` sends all of it at once: PostgreSQL stores all that comes in one message, or none."""
+    return all(len(rows) < COPY_FROM for _table, _columns, rows in tables)
 
 
 def _write(cursor: Any, tables: Sequence[Table]) -> None:
     few = [one for one in tables if 0 < len(one[2]) < COPY_FROM]
-    if few:
+    if few and all(len(rows) == 1 for _table, _columns, rows in few):
+        prepared.run(cursor, *((_single(table, columns), rows[0]) for table, columns, rows in few))
+    elif few:
         cursor.execute(
             ";".join(_insert_text(*one) for one in few),
             [value for _table, _columns, rows in few for row in rows for value in row],
@@ -87,9 +99,15 @@ def _names(columns: Sequence[str]) -> str:
     return ", ".join(f'"{column}"' for column in columns)
 
 
-def _insert_text(table: str, columns: Sequence[str], rows: Sequence[NamedTuple]) -> str:
+def _insert_text(table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> str:
     one = f"({', '.join(['%s'] * len(columns))})"
     return f"INSERT INTO {table} ({_names(columns)}) VALUES {', '.join([one] * len(rows))}"  # noqa: S608
+
+
+@lru_cache(maxsize=32)
+def _single(table: str, columns: tuple[str, ...]) -> Prepared:
+    """One row, which is what a single message is."""
+    return Prepared(f"insert_{table}", lambda: _insert_text(table, columns, [()]))
 
 
 def _copy_text(rows: Sequence[NamedTuple]) -> str:

@@ -6,24 +6,24 @@ A delivery ends, waits for another try, is held for a person, or hands over to t
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from channels.errors import InternalFault, OutcomeUnknown, ProviderError, TooLate
-from channels.names import ADDRESS_FIELDS, lane_name
 from channels.types import ProviderTry, SendReceipt, SendResult
-from notify import callbacks, retry
+from notify import callbacks, retry, steps
 from notify.facts import Facts
 from notify.ids import new_id
 from notify.models.delivery import DeliveryKind, DeliveryStatus
 from notify.models.event import EventType
-from notify.models.notification import Route
 from notify.retry import RetryDecision, RetryPolicy, Verdict
-from notify.rows import AttemptRow, Claimed, DeadLetterRow, DeliveryRow, EventRow, Outcome
+from notify.rows import AttemptRow, Claimed, DeadLetterRow, EventRow, Outcome
 
 _DETAIL_LIMIT: Final = 1000
+#: Of why a message goes on to another channel. Which one comes after it, and must not be cut off.
+REASON_LIMIT: Final = 960
 #: Of so many waits in a row without a provider being asked, one is written into the history.
 _WAITS_TOLD: Final = 20
 
@@ -39,6 +39,8 @@ class Rules:
     #: The channels that may stand in for this one, and whether a channel can take messages of another now.
     fallback: Sequence[str] = ()
     is_usable: Callable[[str], bool] = bool
+    #: How long a provider's report is waited for.
+    receipt_wait: timedelta = timedelta(days=1)
 
 
 def settle(
@@ -50,7 +52,7 @@ def settle(
         if late is not None:
             return late
     if result.receipt is not None:
-        outcome = _sent(claimed, facts, result, result.receipt, now)
+        outcome = _sent(claimed, facts, result, result.receipt, now, rules)
     else:
         outcome = fail(
             claimed=claimed,
@@ -68,13 +70,15 @@ def settle(
     return replace(
         outcome,
         attempts=tuple(
-            _attempt(claimed, attempt, claimed_at, rules.worker, retry_at if attempt is tries[-1] else None)
+            attempt_row(claimed, attempt, claimed_at, rules.worker, retry_at if attempt is tries[-1] else None)
             for attempt in tries
         ),
     )
 
 
-def _sent(claimed: Claimed, facts: Facts, result: SendResult, receipt: SendReceipt, now: datetime) -> Outcome:
+def _sent(
+    claimed: Claimed, facts: Facts, result: SendResult, receipt: SendReceipt, now: datetime, rules: Rules
+) -> Outcome:
     status = DeliveryStatus.DELIVERED if receipt.delivered else DeliveryStatus.SENT
     outcome = Outcome(
         id=claimed.id,
@@ -85,6 +89,7 @@ def _sent(claimed: Claimed, facts: Facts, result: SendResult, receipt: SendRecei
         sent_at=now,
         delivered_at=now if receipt.delivered else None,
         finished_at=now,
+        receipt_until=now + rules.receipt_wait if receipt.receipts and not receipt.delivered else None,
     )
     return tell(claimed, facts, outcome, now)
 
@@ -95,25 +100,24 @@ def fail(
     """What to write when no provider took the message, or nobody knows whether one did. ``provider``: who was asked
     last."""
     budget = rules.policy.max_attempts * (claimed.replays + 1)
-    has_next = _next_channel(claimed, facts) is not None
-    step_over = claimed.step_deadline if has_next and claimed.step_deadline is not None else claimed.deadline
     decision = retry.decide(
         error=error,
         attempts=claimed.attempts,
         waits=claimed.waits,
-        deadline=min(claimed.deadline, step_over),
+        deadline=steps.gives_up_at(claimed, facts),
         now=now,
         policy=replace(rules.policy, max_attempts=budget),
         rng=rules.rng,
     )
-    used = 1 if decision.uses_attempt and error.uses_attempt else 0
+    used = int(error.uses_attempt)
     base = Outcome(
         id=claimed.id,
         status=DeliveryStatus.QUEUED,
         used=used,
         waited=1 - used,
         provider=provider,
-        error_code=decision.code[:64],
+        # A wait does not make one forget that nobody knows what became of the last try.
+        error_code=decision.code[:64] if used or claimed.error_code != OutcomeUnknown.code else claimed.error_code,
         error_detail=clean(decision.reason),
     )
     if decision.verdict is Verdict.RETRY:
@@ -121,7 +125,8 @@ def fail(
     if decision.verdict is Verdict.HOLD:
         held = replace(base, status=DeliveryStatus.HELD, finished_at=now)
         return tell(claimed, facts, replace(held, events=(event_row(claimed, EventType.HELD, decision.reason),)), now)
-    return end(claimed=claimed, facts=facts, base=base, decision=decision, now=now, rules=rules)
+    unknown = isinstance(error, OutcomeUnknown)
+    return end(claimed=claimed, facts=facts, base=base, decision=decision, now=now, rules=rules, unknown=unknown)
 
 
 def undecidable(*, claimed: Claimed, error: Exception, now: datetime, result: SendResult | None = None) -> Outcome:
@@ -144,17 +149,26 @@ def bare(outcome: Outcome) -> Outcome:
 
 
 def end(
-    *, claimed: Claimed, facts: Facts, base: Outcome, decision: RetryDecision, now: datetime, rules: Rules
+    *,
+    claimed: Claimed,
+    facts: Facts,
+    base: Outcome,
+    decision: RetryDecision,
+    now: datetime,
+    rules: Rules,
+    unknown: bool = False,
 ) -> Outcome:
-    """The end of a delivery: the next channel takes over where there is one, else it failed, or is buried."""
-    following = _next_channel(claimed, facts)
+    """The end of a delivery: the next channel takes over where there is one, else it failed, or is buried. ``unknown``:
+    nobody knows what became of this try."""
+    following = steps.next_channel(claimed, facts)
     if following is not None and now < facts.expires_at:
-        reason = clean(f"{claimed.channel} gave up ({decision.code}): {decision.reason}")
+        words = f"{claimed.channel} gave up ({decision.code}): {decision.reason}"
+        reason = clean(f"{doubt(claimed, unknown=unknown)}{words}", REASON_LIMIT)
         switched = replace(
             base,
             status=DeliveryStatus.FAILED,
             finished_at=now,
-            next_step=step_row(claimed, facts, following, now, rules),
+            next_step=steps.row(claimed, facts, following, step_deadline_s=rules.step_deadline_s, now=now),
             events=(event_row(claimed, EventType.SWITCHED, f"{reason}; on to {following[1]}"),),
         )
         return tell(claimed, facts, switched, now)
@@ -170,6 +184,13 @@ def end(
     return tell(claimed, facts, buried, now)
 
 
+def doubt(claimed: Claimed, *, unknown: bool = False) -> str:
+    """What a message that goes on to another channel says first, where its last try may have reached the person."""
+    if unknown or claimed.error_code == OutcomeUnknown.code:
+        return f"it may have arrived by {claimed.channel} too, the outcome of its last try is unknown; "
+    return ""
+
+
 def overdue(*, claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> Outcome | None:
     """What to write of a delivery whose time, or whose step's time, is over before it could be handed over; None when
     there is time left. One that nobody ever tried has expired; one that was tried is buried, with its history."""
@@ -183,64 +204,19 @@ def overdue(*, claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> O
         event = event_row(claimed, EventType.EXPIRED, detail)
         expired = replace(base, error_code="expired", error_detail=detail, finished_at=now, events=(event,))
         return tell(claimed, facts, expired, now)
-    if claimed.step_deadline is not None and now >= claimed.step_deadline and _next_channel(claimed, facts) is not None:
-        detail = f"the time of this step was over at {claimed.step_deadline.isoformat()}"
+    step_ends = claimed.step_deadline
+    if step_ends is not None and now >= step_ends and steps.next_channel(claimed, facts) is not None:
+        detail = f"the time of this step was over at {step_ends.isoformat()}"
         base = replace(base, error_code="step_deadline", error_detail=detail)
         bury = RetryDecision(verdict=Verdict.BURY, code="step_deadline", reason=detail)
         return end(claimed=claimed, facts=facts, base=base, decision=bury, now=now, rules=rules)
     return None
 
 
-def first_step_deadline(*, starts_at: datetime, step_deadline_s: int, more_steps: bool) -> datetime | None:
-    """Until when the first step of a route *first* may try; None when there is no other step."""
-    return starts_at + timedelta(seconds=step_deadline_s) if more_steps else None
-
-
-def _next_channel(claimed: Claimed, facts: Facts) -> tuple[int, str] | None:
-    if claimed.kind != DeliveryKind.MESSAGE:
-        return None
-    return next(later_channels(claimed, facts), None)
-
-
-def later_channels(claimed: Claimed, facts: Facts) -> Iterator[tuple[int, str]]:
-    """Step and name of the channels of a route *first* that come after this one, and for which there is an address."""
-    if facts.route == Route.FIRST:
-        for step, channel in enumerate(facts.channels[claimed.step + 1 :], start=claimed.step + 1):
-            if facts.to.get(ADDRESS_FIELDS[channel]):
-                yield step, channel
-
-
-def step_row(claimed: Claimed, facts: Facts, following: tuple[int, str], now: datetime, rules: Rules) -> DeliveryRow:
-    """The delivery on the channel that takes over."""
-    step, channel = following
-    after = replace(claimed, step=step, channel=channel)
-    return DeliveryRow(
-        id=new_id(),
-        notification_id=facts.id,
-        application_id=facts.application_id,
-        batch_id=facts.batch_id,
-        kind=DeliveryKind.MESSAGE,
-        channel=channel,
-        lane=lane_name(channel, facts.priority),
-        step=step,
-        address=facts.to[ADDRESS_FIELDS[channel]],
-        payload=None,
-        is_test=claimed.is_test,
-        status=DeliveryStatus.QUEUED,
-        due_at=now,
-        deadline=facts.expires_at,
-        step_deadline=first_step_deadline(
-            starts_at=now,
-            step_deadline_s=rules.step_deadline_s(channel),
-            more_steps=_next_channel(after, facts) is not None,
-        ),
-        created_at=now,
-    )
-
-
-def _attempt(
+def attempt_row(
     claimed: Claimed, attempt: ProviderTry, claimed_at: datetime, worker: str, retry_at: datetime | None
 ) -> AttemptRow:
+    """One conversation about a delivery, as it is written down."""
     receipt, error = attempt.receipt, attempt.error
     return AttemptRow(
         id=new_id(),

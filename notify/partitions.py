@@ -190,7 +190,8 @@ def _drop(cursor: CursorWrapper, day: date) -> list[str]:
     for table in TABLES:
         cursor.execute(f"LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE")
     low, high = _ids_of(day)
-    if _in_flight(day) or any(_exists(cursor, test, low=low, high=high) for test in _ALIVE_ELSEWHERE):
+    own = {partition_name("notify_delivery", day)} & set(names)
+    if _any_live(own) or any(_exists(cursor, test, low=low, high=high) for test in _ALIVE_ELSEWHERE):
         return []
     cursor.execute(f"DROP TABLE {', '.join(names)}")
     return names
@@ -199,11 +200,6 @@ def _drop(cursor: CursorWrapper, day: date) -> list[str]:
 def _exists(cursor: CursorWrapper, query: str, **parameters: UUID | datetime) -> bool:
     cursor.execute(f"SELECT EXISTS ({query})", parameters)
     return bool(cursor.fetchone()[0])
-
-
-def _in_flight(day: date) -> bool:
-    table = partition_name("notify_delivery", day)
-    return day in existing_days("notify_delivery") and _any_live([table])
 
 
 def _any_live(tables: Iterable[str]) -> bool:

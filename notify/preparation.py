@@ -18,22 +18,33 @@ from django.conf import settings
 from channels import addresses, gateway
 from channels.addresses import AddressInvalid
 from channels.names import ADDRESS_FIELDS, lane_name
-from notify import templating
+from notify import address_hash, steps, templating
 from notify.errors import FieldError, InvalidRequest, TemplateError
 from notify.ids import new_id
 from notify.models import ApiKey, DeliveryKind, DeliveryStatus, Route, TemplateVersion
 from notify.orders import Order, Recipient
-from notify.outcomes import first_step_deadline
 from notify.rows import DeliveryRow, NotificationRow
 
 #: A client's clock may be behind ours by this much before its ``send_at`` counts as past.
 _PAST_SLACK: Final = timedelta(seconds=5)
 _NO_OBJECT: Final = "{}"
+_MESSAGE: Final = DeliveryKind.MESSAGE.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A channel on the way to a recipient: its place, the field of the address it needs, and its lane."""
+
+    number: int
+    channel: str
+    field: str
+    lane: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """An order that was found good, and what follows from it for every recipient."""
+    """An order that was found good, and what follows from it for every recipient. What all rows have in common is one
+    and the same object: COPY's text of it is written once (``loading``)."""
 
     key: ApiKey
     order: Order
@@ -47,6 +58,11 @@ class Prepared:
     in_batch: bool
     content_json: str | None
     now: datetime
+    application_id: int
+    version_id: int | None
+    channels: list[str]
+    first_steps: tuple[Step, ...]
+    first_status: str
 
 
 def prepare(*, key: ApiKey, order: Order, now: datetime, request_id: str, in_batch: bool = False) -> Prepared:
@@ -62,7 +78,7 @@ def prepare(*, key: ApiKey, order: Order, now: datetime, request_id: str, in_bat
     if faults:
         raise InvalidRequest("The request has faults; see errors.", errors=faults)
     starts_at = max(order.send_at or now, now)
-    scheduled = starts_at > now
+    status = DeliveryStatus.SCHEDULED if starts_at > now else DeliveryStatus.QUEUED
     return Prepared(
         key=key,
         order=order,
@@ -70,16 +86,28 @@ def prepare(*, key: ApiKey, order: Order, now: datetime, request_id: str, in_bat
         category=category,
         starts_at=starts_at,
         deadline=_deadline(order, starts_at),
-        step_deadline=first_step_deadline(
+        step_deadline=steps.first_deadline(
             starts_at=starts_at,
             step_deadline_s=gateway.channel_orders(order.channels[0]).step_deadline_s,
             more_steps=order.route == Route.FIRST and len(order.channels) > 1,
         ),
-        status=DeliveryStatus.SCHEDULED if scheduled else DeliveryStatus.QUEUED,
+        status=status,
         request_id=request_id,
         in_batch=in_batch,
         content_json=None if in_batch or order.content is None else _dumps(order.content),
         now=now,
+        application_id=key.application_id,
+        version_id=version.pk if version is not None else None,
+        channels=list(order.channels),
+        first_steps=_first_steps(order),
+        first_status=status.value,
+    )
+
+
+def _first_steps(order: Order) -> tuple[Step, ...]:
+    return tuple(
+        Step(number=number, channel=channel, field=ADDRESS_FIELDS[channel], lane=lane_name(channel, order.priority))
+        for number, channel in enumerate(order.channels if order.route == Route.ALL else order.channels[:1])
     )
 
 
@@ -158,10 +186,7 @@ def personalise(
     if faults:
         return faults
     notification = _notification(prepared, recipient, to, batch_id)
-    return notification, [
-        _delivery(prepared, notification, step, channel, to[ADDRESS_FIELDS[channel]])
-        for step, channel in enumerate(order.channels if order.route == Route.ALL else order.channels[:1])
-    ]
+    return notification, [_delivery(prepared, notification, step, to[step.field]) for step in prepared.first_steps]
 
 
 def _add_address(to: dict[str, str], faults: list[FieldError], recipient: Recipient, channel: str, name: str) -> None:
@@ -198,14 +223,14 @@ def _notification(
     own_metadata = recipient.metadata if prepared.in_batch else recipient.metadata or order.metadata
     return NotificationRow(
         id=new_id(),
-        application_id=prepared.key.application_id,
+        application_id=prepared.application_id,
         batch_id=batch_id,
-        template_version_id=prepared.version.pk if prepared.version is not None else None,
+        template_version_id=prepared.version_id,
         locale=order.locale,
         priority=order.priority,
         category=prepared.category,
         route=order.route,
-        channels=list(order.channels),
+        channels=prepared.channels,
         to=_dumps(to),
         params=_dumps(own_params) if own_params else _NO_OBJECT,
         content=prepared.content_json,
@@ -220,24 +245,25 @@ def _notification(
     )
 
 
-def _delivery(prepared: Prepared, notification: NotificationRow, step: int, channel: str, address: str) -> DeliveryRow:
+def _delivery(prepared: Prepared, notification: NotificationRow, step: Step, address: str) -> DeliveryRow:
     return DeliveryRow(
         id=new_id(),
         notification_id=notification.id,
         application_id=notification.application_id,
         batch_id=notification.batch_id,
-        kind=DeliveryKind.MESSAGE.value,
-        channel=channel,
-        lane=lane_name(channel, notification.priority),
-        step=step,
+        kind=_MESSAGE,
+        channel=step.channel,
+        lane=step.lane,
+        step=step.number,
         address=address,
         payload=None,
         is_test=notification.is_test,
-        status=prepared.status.value,
+        status=prepared.first_status,
         due_at=prepared.starts_at,
         deadline=prepared.deadline,
         step_deadline=prepared.step_deadline,
         created_at=prepared.now,
+        address_hash=address_hash.of(address),
     )
 
 

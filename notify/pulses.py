@@ -41,12 +41,12 @@ def feel_pulse(*, lane: str, worker: str) -> None:
         )
 
 
-def moved_within(*, lane: str, seconds: float) -> bool:
-    """Whether ``lane`` was seen moving in the last ``seconds``."""
+def moved_within(*, lane: str, seconds: float, not_by: str = "") -> bool:
+    """Whether ``lane`` was seen moving in the last ``seconds``, by somebody else than the worker ``not_by``."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT 1 FROM notify_lanepulse"
-            " WHERE lane = %s AND seen_at > clock_timestamp() - make_interval(secs => %s))",
-            [lane, seconds],
+            " WHERE lane = %s AND seen_at > clock_timestamp() - make_interval(secs => %s) AND worker <> %s)",
+            [lane, seconds, not_by],
         )
         return bool(cursor.fetchone()[0])

@@ -28,6 +28,7 @@ from notify.models import (
     DeliveryStatus,
     Event,
     Notification,
+    Route,
 )
 
 #: How many notifications a page may look at while it searches for those with a delivery in some state.
@@ -47,6 +48,20 @@ class Page(Generic[Row]):
 
     rows: list[Row]
     next_before: UUID | None
+
+
+def edge_of(rows: QuerySet[Row]) -> UUID | None:
+    """The id of the first of ``rows``, newest first, that a search does not look at any more; None: there is none."""
+    return rows.values_list("id", flat=True)[WINDOW : WINDOW + 1].first()
+
+
+def page(rows: QuerySet[Row], *, limit: int, edge: UUID | None = None) -> Page[Row]:
+    """The first ``limit`` of ``rows``, newest first, as far as ``edge``."""
+    found = list((rows if edge is None else rows.filter(id__gt=edge))[: limit + 1])
+    if len(found) > limit:
+        return Page(found[:limit], found[limit - 1].pk)
+    # The edge itself was not looked at: the next page begins with it.
+    return Page(found, None if edge is None else UUID(int=edge.int + 1))
 
 
 # --- the state of a notification --------------------------------------------------------------------------------------
@@ -161,17 +176,9 @@ def list_notifications(
     """A page of the notifications of ``application``, newest first, with ids smaller than ``before``. Where no index
     leads to them, at most WINDOW are looked at. At most two queries."""
     candidates = _candidates(application, where, before)
-    edge: UUID | None = None
-    if where.searches:
-        edge = candidates.values_list("id", flat=True)[WINDOW : WINDOW + 1].first()
-        candidates = _search(candidates, where)
-        if edge is not None:
-            candidates = candidates.filter(id__gt=edge)
-    rows = list(candidates[: limit + 1])
-    if len(rows) > limit:
-        return Page(rows[:limit], rows[limit - 1].id)
-    # The edge itself was not looked at: the next page begins with it.
-    return Page(rows, None if edge is None else UUID(int=edge.int + 1))
+    if not where.searches:
+        return page(candidates, limit=limit)
+    return page(_search(candidates, where), limit=limit, edge=edge_of(candidates))
 
 
 def _candidates(application: Application, where: NotificationFilter, before: UUID | None) -> QuerySet[Notification]:
@@ -259,8 +266,16 @@ def batch_counts(batch: Batch) -> dict[str, int]:
     return {str(status): counted.get(status, 0) for status in DeliveryStatus}
 
 
+def batch_awaited(batch: Batch, *, now: datetime) -> int:
+    """Of how many of the batch's deliveries a receipt is awaited: they were sent, and their provider will report."""
+    rows = Delivery.objects.filter(batch_id=batch.id, id__gte=since_id(batch.id), kind=DeliveryKind.MESSAGE)
+    return rows.filter(status=DeliveryStatus.SENT, receipt_until__gt=now).count()
+
+
 def batch_rescued(batch: Batch) -> int:
-    """How many of the batch's failed deliveries were followed by another channel's (route *first*): no failures yet."""
+    """How many of the batch's failed deliveries were followed by another channel's: no failures yet."""
     rows = Delivery.objects.filter(batch_id=batch.id, id__gte=since_id(batch.id), kind=DeliveryKind.MESSAGE)
     later = rows.filter(notification_id=OuterRef("notification_id"), step__gt=OuterRef("step"))
-    return rows.filter(Exists(later), status=DeliveryStatus.FAILED).count()
+    first = Notification.objects.filter(id=OuterRef("notification_id"), route=Route.FIRST)
+    taken_over = Q(error_code="switched") | Q(Exists(first), Exists(later))
+    return rows.filter(taken_over, status=DeliveryStatus.FAILED).count()

@@ -19,11 +19,10 @@ from functools import lru_cache
 from typing import Final
 
 from django.conf import settings
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
+from redis import RedisError
 from redis.commands.core import Script
-from redis.retry import Retry
 
+from channels import shared_redis
 from channels.cutout import CutOut
 from notify.errors import NotifyError, QuotaExceeded, RateLimited
 from notify.models import Application
@@ -111,13 +110,7 @@ class OverQuota(QuotaExceeded):
 
 @lru_cache(maxsize=4)
 def _script(url: str) -> Script:
-    redis = Redis.from_url(
-        url,
-        socket_timeout=settings.REDIS_TIMEOUT_S,
-        socket_connect_timeout=settings.REDIS_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return redis.register_script(_CHARGE)
+    return shared_redis.open_client(url=url).register_script(_CHARGE)
 
 
 _cutout: Final = CutOut(name="Redis (quota)", pause_s=settings.REDIS_PAUSE_S, failures=(RedisError, OSError))

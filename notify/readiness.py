@@ -9,7 +9,7 @@ from channels import gateway
 from channels.degradation.admission import Admission, look_again_in
 from channels.errors import ChannelHeld, InternalFault, MessageRejected
 from channels.types import OutboundMessage
-from notify import content, outcomes, switching
+from notify import content, outcomes, steps, switching
 from notify.databases import DATABASE_AWAY
 from notify.facts import Facts
 from notify.models.delivery import DeliveryKind, DeliveryStatus
@@ -40,25 +40,26 @@ def _elsewhere(claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> O
     if claimed.is_test or claimed.kind != DeliveryKind.MESSAGE or gateway.is_at_rest(claimed.channel):
         return None
     target = switching.find_target(claimed=claimed, facts=facts, rules=rules)
-    admission = gateway.admit(
+    ruling = gateway.admit(
         message_id=claimed.id,
         channel=claimed.channel,
         priority=facts.priority,
         category=facts.category,
+        application=facts.application,
         may_switch=target is not None,
     )
-    if admission is Admission.SEND:
+    if ruling.admission is Admission.SEND:
         return None
-    reason = gateway.reason_of(claimed.channel)
-    if admission is Admission.SWITCH and target is not None:
-        return switching.switch(claimed=claimed, facts=facts, target=target, reason=reason, now=now, rules=rules)
+    if ruling.admission is Admission.SWITCH and target is not None:
+        return switching.switch(claimed=claimed, facts=facts, target=target, reason=ruling.reason, now=now, rules=rules)
     again_in = look_again_in(
-        priority=facts.priority,
+        priority="bulk" if ruling.crowded else facts.priority,
         waited_s=(now - claimed.created_at).total_seconds(),
-        left_s=(claimed.deadline - now).total_seconds(),
+        left_s=(steps.gives_up_at(claimed, facts) - now).total_seconds(),
+        held_s=None if ruling.until is None else (ruling.until - now).total_seconds(),
         rng=rules.rng,
     )
-    held = ChannelHeld(reason, retry_after=again_in)
+    held = ChannelHeld(ruling.reason, retry_after=again_in)
     return outcomes.fail(claimed=claimed, facts=facts, error=held, now=now, rules=rules)
 
 

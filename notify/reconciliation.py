@@ -16,7 +16,7 @@ from notify.sql import statement
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
     """Counts of deliveries. ``suspected_duplicates``: deliveries that were sent, and may have been sent before that
-    (an earlier attempt succeeded, or had an unknown outcome)."""
+    (an earlier attempt succeeded, or had an unknown outcome). *sent* is in flight while a receipt is awaited."""
 
     since: str
     accepted: int
@@ -44,14 +44,16 @@ def reconcile(*, since: datetime) -> Reconciliation:
             rows = cursor.fetchall()
         finally:
             cursor.execute("RESET statement_timeout")
-    counts = {kind: number for kind, _status, number in rows if kind != "state"}
+    counts = {kind: number for kind, _status, number in rows if kind not in ("state", "awaited")}
     states = {status: number for kind, status, number in rows if kind == "state"}
+    awaited = {status: number for kind, status, number in rows if kind == "awaited"}
+    in_flight = {**awaited, **{status: number for status, number in states.items() if status in IN_FLIGHT}}
     accepted = counts["accepted"] + counts["promised"]
     return Reconciliation(
         since=since.isoformat(),
         accepted=accepted,
         terminal={status: number for status, number in sorted(states.items()) if status not in IN_FLIGHT},
-        in_flight={status: number for status, number in sorted(states.items()) if status in IN_FLIGHT},
-        unaccounted=abs(accepted - sum(states.values())) + counts["orphans"],
+        in_flight=dict(sorted(in_flight.items())),
+        unaccounted=abs(accepted - sum(states.values()) - sum(awaited.values())) + counts["orphans"],
         suspected_duplicates=counts["duplicates"],
     )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from channels.errors import OutcomeUnknown, ProviderError
+from channels.errors import ChannelHeld, OutcomeUnknown, ProviderError
 
 #: No provider gains from being asked again sooner than this, and a lane should not spin.
 MIN_DELAY_S: Final = 0.2
@@ -42,13 +42,12 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryDecision:
-    """A verdict, its reason in words, and for a retry the moment of it and whether it used up an attempt."""
+    """A verdict, its reason in words, and for a retry the moment of it."""
 
     verdict: Verdict
     reason: str
     code: str = ""
     due_at: datetime | None = None
-    uses_attempt: bool = True
 
 
 def decide(
@@ -67,12 +66,11 @@ def decide(
         return RetryDecision(verdict=Verdict.HOLD, code=error.code, reason=f"{error.detail}: held for a person")
     if not error.retryable:
         return RetryDecision(verdict=Verdict.FAIL, code=error.code, reason=error.detail)
-    uses_attempt = error.uses_attempt
-    if uses_attempt and attempts + 1 >= policy.max_attempts:
+    if error.uses_attempt and attempts + 1 >= policy.max_attempts:
         return RetryDecision(
             verdict=Verdict.BURY, code="attempts_used_up", reason=f"attempt {attempts + 1} was the last: {error.detail}"
         )
-    delay = _delay(error, tries=attempts if uses_attempt else waits, policy=policy, rng=rng)
+    delay = _delay(error, tries=attempts if error.uses_attempt else waits, policy=policy, rng=rng)
     left = (deadline - now).total_seconds()
     if error.retry_after is None:
         # One more try within the time that is left beats none: only what the provider asked for is not shortened.
@@ -82,14 +80,12 @@ def decide(
             verdict=Verdict.BURY,
             code="deadline",
             reason=f"no time for another try: next in {delay:.1f} s, {max(left, 0):.1f} s left; {error.detail}",
-            uses_attempt=uses_attempt,
         )
     return RetryDecision(
         verdict=Verdict.RETRY,
         code=error.code,
         reason=f"{error.detail}; again in {delay:.1f} s",
         due_at=now + timedelta(seconds=delay),
-        uses_attempt=uses_attempt,
     )
 
 
@@ -99,5 +95,7 @@ def _delay(error: ProviderError, *, tries: int, policy: RetryPolicy, rng: random
     jittered = rng.uniform(0, ceiling)
     if error.retry_after is None:
         return max(jittered, MIN_DELAY_S)
+    if isinstance(error, ChannelHeld):
+        return max(error.retry_after, 0.0)  # spread already, and within the time that is left
     # Spread behind the asked-for moment, or everything that was throttled returns in the same instant.
     return max(error.retry_after, 0.0) + min(jittered, policy.base_s)

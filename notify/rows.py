@@ -1,7 +1,7 @@
 """Rows as they travel between the code and the hot SQL: tuples in the order of their columns, for speed.
 
-``NotificationRow``, ``DeliveryRow``, ``AttemptRow`` and ``EventRow`` are what is inserted; ``Claimed`` is what a claim
-returns; ``Outcome`` is what a recording writes.
+``NotificationRow``, ``DeliveryRow``, ``AttemptRow``, ``EventRow`` and ``DeadLetterRow`` are what is inserted;
+``Claimed`` is what a claim returns; ``Outcome`` is what a recording writes.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class DeliveryRow(NamedTuple):
     provider_message_id: str = ""
     error_code: str = ""
     error_detail: str = ""
+    address_hash: int | None = None
 
 
 class AttemptRow(NamedTuple):
@@ -141,6 +142,7 @@ class Claimed:
     replays: int
     created_at: datetime
     provider: str = ""
+    error_code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,7 @@ class Outcome:
     sent_at: datetime | None = None
     delivered_at: datetime | None = None
     finished_at: datetime | None = None
+    receipt_until: datetime | None = None
     attempts: tuple[AttemptRow, ...] = ()
     events: tuple[EventRow, ...] = ()
     next_step: DeliveryRow | None = None

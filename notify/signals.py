@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.dispatch import Signal
 
@@ -36,6 +37,12 @@ recorded = Signal()
 leases_expired = Signal()
 #: ``lane: str``, ``decision: str``: a request was not taken (slowed or refused), because the lane was too deep.
 shaved = Signal()
+#: After commit, once a callback: ``provider: str``, ``counts: Mapping[str, int]`` (reports by what they meant; see
+#: ``receipt_rules.Meaning``).
+receipts = Signal()
+#: Once a second, by the lifeboat: ``now: datetime``. For what falls due in the rooms above when their own workers are
+#: gone; receivers must be quick, idempotent, and harmless beside others that do the same.
+tick = Signal()
 
 
 def send_accepted(*, application: str, lanes: Mapping[str, int]) -> None:
@@ -46,3 +53,8 @@ def send_accepted(*, application: str, lanes: Mapping[str, int]) -> None:
 def send_recorded(*, tries: Sequence[RecordedTry], results: Sequence[RecordedResult]) -> None:
     """Tells what was recorded."""
     recorded.send(sender=None, tries=tries, results=results)
+
+
+def send_tick(*, now: datetime) -> None:
+    """Tells that another second has gone by."""
+    tick.send(sender=None, now=now)

@@ -61,7 +61,7 @@ def accept(*, key: ApiKey, order: Order, recipient: Recipient, request_id: str, 
         raise InvalidRequest("The request has faults; see errors.", errors=found)
     notification, deliveries = found
     limits = quota.charge(application=key.application, cost=1, now=now)
-    _announce(key, _enter(prepared, [notification], deliveries))
+    _announce(prepared, key, _enter([notification], deliveries))
     return Accepted(notification, deliveries, limits)
 
 
@@ -97,14 +97,14 @@ def accept_batch(
                     # Read on without storing, to name more than the first fault; nothing written so far will stand.
                     faults += _remaining_faults(prepared, entries, batch.id, label, room=_MAX_ERRORS - len(faults))
                     raise InvalidRequest("The batch has faults; see errors.", errors=faults[:_MAX_ERRORS])
-                lane_counts += _enter(prepared, notifications, deliveries, feeder)
+                lane_counts += _enter(notifications, deliveries, feeder)
                 batch.accepted += len(notifications)
         if not batch.accepted:
             raise InvalidRequest("No recipient is left to send to.", errors=faults[:_MAX_ERRORS])
         # Last, so that a batch which is refused for a fault costs nothing.
         batch.limits = quota.charge(application=key.application, cost=batch.accepted, now=now)
         _store_batch(batch, prepared, key, now)
-        _announce(key, lane_counts)
+        _announce(prepared, key, lane_counts)
     return batch
 
 
@@ -130,17 +130,11 @@ def _personalise_all(
 
 
 def _enter(
-    prepared: Prepared,
-    notifications: Sequence[NotificationRow],
-    deliveries: Sequence[DeliveryRow],
-    feeder: Feeder | None = None,
+    notifications: Sequence[NotificationRow], deliveries: Sequence[DeliveryRow], feeder: Feeder | None = None
 ) -> Counter[str]:
     """Stores them, and says how many went into each lane."""
     lanes.enter(notifications=notifications, deliveries=deliveries, feeder=feeder)
-    counts = Counter(row.lane for row in deliveries)
-    if prepared.status is DeliveryStatus.QUEUED:
-        saturation.note(counts)
-    return counts
+    return Counter(row.lane for row in deliveries)
 
 
 def _labelled(faults: Iterable[FieldError], prefix: str) -> Iterator[FieldError]:
@@ -179,10 +173,13 @@ def _store_batch(batch: AcceptedBatch, prepared: Prepared, key: ApiKey, now: dat
     )
 
 
-def _announce(key: ApiKey, lane_counts: Counter[str]) -> None:
+def _announce(prepared: Prepared, key: ApiKey, lane_counts: Counter[str]) -> None:
     name = key.application.name
 
     def after_commit() -> None:
+        # Not before: what is refused after all would fill the lane for everybody else.
+        if prepared.status is DeliveryStatus.QUEUED:
+            saturation.note(lane_counts)
         lanes.ring(lane_counts)
         signals.send_accepted(application=name, lanes=lane_counts)
 

@@ -1,16 +1,17 @@
 """The sweep: what keeps the lanes honest when nothing else does.
 
-Every second: every lane with due work is rung, leases that ran out are decided upon, and overdue deliveries of lanes
-that stand still are accounted for. Any process may sweep, several at once: rows are taken with SKIP LOCKED. Each of
-these fails alone, and so does each delivery.
+Every second: every lane with due work is rung, leases that ran out are decided upon, lanes whose work has waited for a
+while are looked through for what is overdue (those that stand still the more often), and the lanes' depths are
+measured. Any process may sweep, several at once: rows are taken with SKIP LOCKED. Each of these fails alone, and so
+does each delivery.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache
 from typing import ClassVar, Final
@@ -20,16 +21,16 @@ from django.conf import settings
 from django.db import Error, connection
 
 from channels.errors import OutcomeUnknown
-from notify import content, dispatch, grace, lanes, outcomes, recording, reports, saturation, signals
-from notify.databases import DATABASE_AWAY
+from channels.types import ProviderTry
+from notify import content, dispatch, grace, lanes, outcomes, receipts, recording, reports, saturation, signals
+from notify.databases import DATABASE_AWAY, apart
 from notify.facts import Facts
-from notify.ids import new_id
 from notify.lanes import Place
 from notify.models.event import EventType
 from notify.outcomes import Rules
 from notify.pulses import DueLane
 from notify.reports import Recorded
-from notify.rows import AttemptRow, Claimed, EventRow, Outcome
+from notify.rows import Claimed, Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -46,32 +47,20 @@ def sweep(*, worker: str, now: datetime) -> list[DueLane]:
     """One sweep; returns the lanes that have due work, which were rung. Raises what says that the database is gone."""
     grace.note_clocks()
     due: list[DueLane] = []
-    with _apart("ringing"):
+    with apart("sweep: ringing", log=logger):
         due = lanes.due_lanes(now=now)
         lanes.ring([lane.lane for lane in due])
-    with _apart("leases"):
+    with apart("sweep: leases", log=logger):
         settle_expired_leases(worker=worker, now=now)
     for lane in due:
         if _is_time_to_look(lane, now):
-            with _apart(lane.lane):
+            with apart(f"sweep: {lane.lane}", log=logger):
                 expire_overdue(lane=lane.lane, worker=worker, now=now)
-    with _apart("measuring"):
+    with apart("sweep: early receipts", log=logger):
+        receipts.settle_early(now=now)
+    with apart("sweep: measuring", log=logger):
         saturation.measure(idle=not due)
     return due
-
-
-@contextmanager
-def _apart(part: str) -> Iterator[None]:
-    """The edge of one part of a sweep: what goes wrong in it must not keep the others from being done. Without a
-    database there are no others."""
-    try:
-        yield
-    except DATABASE_AWAY as error:
-        if grace.note_absence(error):
-            raise
-        logger.warning("sweep: %s: the database did not answer: %s", part, type(error).__name__)
-    except Exception:
-        logger.exception("sweep: %s failed", part)
 
 
 class _Looks:
@@ -120,8 +109,8 @@ def settle_expired_leases(*, worker: str, now: datetime) -> int:
 
 
 def expire_overdue(*, lane: str, worker: str, now: datetime) -> int:
-    """Accounts for deliveries of a lane that stands still whose time, or whose step's time, is over. Looks through a
-    part of the lane, and goes on from there the next time."""
+    """Accounts for deliveries that wait in a lane and whose time, or whose step's time, is over. Looks through a part
+    of the lane, and goes on from there the next time."""
     lease = uuid4()
 
     def decide(one: Claimed, facts: Facts, rules: Rules) -> Outcome | None:
@@ -176,29 +165,7 @@ def _at_once(write: Callable[[], set[UUID]]) -> set[UUID]:
 
 
 def _with_history(claimed: Claimed, outcome: Outcome, worker: str, now: datetime) -> Outcome:
-    attempt = AttemptRow(
-        id=new_id(),
-        delivery_id=claimed.id,
-        notification_id=claimed.notification_id,
-        number=claimed.attempts + 1,
-        channel=claimed.channel,
-        provider="",
-        outcome=OutcomeUnknown.code,
-        error_detail=_LEASE_RAN_OUT,
-        reason="",
-        provider_message_id="",
-        worker=worker,
-        claimed_at=now,
-        started_at=now,
-        latency_ms=0.0,
-        retry_at=outcome.due_at,
-    )
-    event = EventRow(
-        new_id(),
-        claimed.notification_id,
-        claimed.id,
-        EventType.RELEASED,
-        channel=claimed.channel,
-        reason=_LEASE_RAN_OUT,
-    )
+    lost = ProviderTry(provider="", started_at=now, latency_ms=0.0, error=OutcomeUnknown(_LEASE_RAN_OUT))
+    attempt = outcomes.attempt_row(claimed, lost, now, worker, outcome.due_at)
+    event = outcomes.event_row(claimed, EventType.RELEASED, _LEASE_RAN_OUT)
     return outcomes.with_rows(outcome, attempts=(attempt,), events=(event,))

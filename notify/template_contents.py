@@ -12,6 +12,7 @@ from liquid.exceptions import LiquidError, ResourceLimitError
 from channels.names import CHANNELS
 from notify import liquid
 from notify.errors import FieldError, InvalidRequest
+from notify.models import TemplateVersion
 
 Part: TypeAlias = Mapping[str, str]
 Contents: TypeAlias = Mapping[str, Mapping[str, Part]]
@@ -32,6 +33,17 @@ def is_locale(name: str) -> bool:
 def slot(channel: str, locale: str) -> str:
     """How the variables of one channel and locale are found again: ``sms/zh-CN``."""
     return f"{channel}/{locale}"
+
+
+def spread(version: TemplateVersion) -> dict[str, Any]:
+    """A version with each of its texts by a name of its own (``email/en.subject``), to be compared with another."""
+    texts = {
+        f"{slot(channel, locale)}.{part}": text
+        for channel, locales in version.contents.items()
+        for locale, parts in locales.items()
+        for part, text in parts.items()
+    }
+    return {"version": version.number, "default_locale": version.default_locale, **texts}
 
 
 def compiled_parts(parts: Part) -> dict[str, liquid.Compiled]:

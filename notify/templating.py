@@ -16,10 +16,12 @@ from django.db import connection, transaction
 from django.db.models import F, Max, Q
 from liquid.exceptions import LiquidError, ResourceLimitError, UndefinedError
 
-from notify import liquid
+from channels import signals
+from notify import liquid, prepared
 from notify.errors import Conflict, FieldError, InvalidRequest, TemplateError
 from notify.models import Application, Template, TemplateVersion
-from notify.template_contents import Contents, check_contents, compiled_parts, is_locale, slot, variables_of
+from notify.prepared import Prepared
+from notify.template_contents import Contents, check_contents, compiled_parts, is_locale, slot, spread, variables_of
 from notify.template_params import value_faults
 
 __all__ = [
@@ -148,13 +150,16 @@ def _lookup() -> str:
     return sql
 
 
+_TEMPLATE: Final = Prepared("template", _lookup)
+
+
 def find_template(*, application: Application, key: str) -> tuple[Template, TemplateVersion]:
     """The template ``key`` as ``application`` sees it (its own before the company's), at its current version. One
     query; two for a version that this process has not seen. Raises InvalidRequest."""
     row = None
     if "\0" not in key:
         with connection.cursor() as cursor:
-            cursor.execute(_lookup(), [key, application.pk])
+            prepared.run(cursor, (_TEMPLATE, [key, application.pk]))
             row = cursor.fetchone()
     if row is not None:
         template = Template.from_db("default", [field.attname for field in Template._meta.concrete_fields], row)
@@ -265,6 +270,7 @@ def publish(
         if current is not None and _same(current, contents, default_locale):
             if template.category != category:
                 Template.objects.filter(pk=template.pk).update(category=category, updated_at=now)
+                _tell(template, author, before={"category": template.category}, after={"category": category})
             return current
         last = template.versions.aggregate(last=Max("number"))["last"] or 0
         version = TemplateVersion.objects.create(
@@ -276,4 +282,12 @@ def publish(
             author=author,
         )
         Template.objects.filter(pk=template.pk).update(current=version, category=category, updated_at=now)
+        before = None if current is None else {"category": template.category, **spread(current)}
+        _tell(template, author, before=before, after={"category": category, **spread(version)})
         return version
+
+
+def _tell(template: Template, author: str, *, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> None:
+    owner = f"{template.application.name}/" if template.application is not None else ""
+    target = f"template:{owner}{template.key}"
+    signals.send_changed(action="template.published", target=target, before=before, after=after, actor=author)

@@ -13,7 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from notify.ids import id_time
-from notify.models import Attempt, Delivery, DeliveryKind, DeliveryStatus, Event, Notification, Route
+from notify.models import Attempt, Delivery, DeliveryKind, DeliveryStatus, Event, Notification
 from notify.models.event import EventType
 
 #: How events of one delivery and one millisecond follow from each other.
@@ -31,6 +31,7 @@ _ORDER: Final = {
             "retried",
             "receipt",
             "held",
+            "marked_sent",
             "cancelled",
             "expired",
             "buried",
@@ -84,14 +85,19 @@ def build(
             stored=[event for event in stored if event.delivery_id in callbacks],
         ),
     ]
-    steps = {delivery.id: delivery.step for delivery in messages}
-    return _with_elapsed(sorted(found, key=lambda event: _place(event, steps)))
+    places = {delivery.id: place for place, delivery in enumerate(_in_turn(messages))}
+    return _with_elapsed(sorted(found, key=lambda event: _place(event, places)))
 
 
-def _place(event: TimelineEvent, steps: Mapping[UUID, int]) -> tuple[int, int, int]:
+def _in_turn(deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """By step; a channel that stands in has the step of the one that it stands in for, and came later."""
+    return sorted(deliveries, key=lambda each: (each.step, each.id))
+
+
+def _place(event: TimelineEvent, places: Mapping[UUID, int]) -> tuple[int, int, int]:
     """By millisecond, since ids know no finer time; within one, by logic."""
-    step = -1 if event.delivery_id is None else steps.get(event.delivery_id, len(steps))
-    return int(event.at.timestamp() * 1000), step, _ORDER.get(event.type, len(_ORDER))
+    place = -1 if event.delivery_id is None else places.get(event.delivery_id, len(places))
+    return int(event.at.timestamp() * 1000), place, _ORDER.get(event.type, len(_ORDER))
 
 
 def _with_elapsed(events: Sequence[TimelineEvent]) -> list[TimelineEvent]:
@@ -107,9 +113,8 @@ def _entries(
     notification: Notification, deliveries: Iterable[Delivery], *, switches: Sequence[TimelineEvent]
 ) -> Iterator[TimelineEvent]:
     """How each delivery came into its lane: at acceptance, at its time, or when another channel had given up."""
-    turns = iter(switches)
-    for delivery in sorted(deliveries, key=lambda each: (each.step, each.id)):
-        turn = next(turns, None) if notification.route == Route.FIRST and delivery.step else None
+    for delivery in _in_turn(deliveries):
+        turn = _turn(delivery, switches)
         if delivery.status == DeliveryStatus.SUPPRESSED and not delivery.attempts:
             yield _of(delivery, "suppressed", delivery.created_at, reason=_text(delivery.error_detail))
         elif notification.send_at is None or notification.send_at <= delivery.created_at:
@@ -117,6 +122,12 @@ def _entries(
             yield _of(delivery, "queued", delivery.created_at if turn is None else max(delivery.created_at, turn.at))
         else:
             yield from _scheduled(delivery, notification.send_at)
+
+
+def _turn(delivery: Delivery, switches: Iterable[TimelineEvent]) -> TimelineEvent | None:
+    """The switch that led to ``delivery``: of those on to its channel the one it was born with."""
+    led = [switch for switch in switches if (switch.reason or "").endswith(f"on to {delivery.channel}")]
+    return min(led, key=lambda switch: abs(switch.at - delivery.created_at), default=None)
 
 
 def _scheduled(delivery: Delivery, send_at: datetime) -> Iterator[TimelineEvent]:

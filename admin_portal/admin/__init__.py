@@ -2,13 +2,18 @@
 
 from admin_portal.admin import (  # noqa: F401
     applications,
+    audit,
     batches,
     channels,
     dead_letters,
+    held,
+    jobs,
     keys,
     notifications,
     policies,
     providers,
+    requests,
+    rules,
     templates,
     users,
 )

@@ -185,11 +185,12 @@ class ReadOnlyAdmin(ModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The detail page. Raises Http404 for an unknown id and PermissionDenied without the view permission."""
+        """The detail page. Raises Http404 for an unknown id and PermissionDenied without the view permission, and for
+        a POST: there is nothing to save."""
         if not self.detail_template:
             return super().change_view(request, object_id, form_url, extra_context)
         obj = self.get_object(request, object_id)
-        if not self.has_view_permission(request, obj):
+        if not self.has_view_permission(request, obj) or request.method == "POST":
             raise PermissionDenied
         if obj is None:
             raise Http404

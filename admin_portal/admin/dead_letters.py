@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
-from admin_portal.admin.base import CappedPaginator, ReadOnlyAdmin, display, label, link, moment, page
-from admin_portal.admin.filters import ChannelFilter, DropdownFilter, FieldFilter
+from admin_portal.admin.base import CappedPaginator, display, label, link, moment, page
+from admin_portal.admin.deciding import FRESH_START, DecidingAdmin, Verb
+from admin_portal.admin.filters import ApplicationFilter, ChannelFilter, DropdownFilter, FieldFilter, ProviderFilter
+from admin_portal.desk import groups
+from admin_portal.desk.selection import DEAD_LETTER_CRITERIA
+from admin_portal.models.desk import JobKind
 from admin_portal.privacy import Curtain
-from channels.models import Provider
 from notify import burials, dead_letters
-from notify.models import Application, DeadLetter
+from notify.models import DeadLetter
 from notify.models.dead_letter import DeadLetterState
 
 REASONS: Final[dict[str, Any]] = {
@@ -31,7 +31,6 @@ REASONS: Final[dict[str, Any]] = {
     "deadline": _("no time left"),
     "step_deadline": _("its channel's time was over"),
 }
-KINDS_SHOWN: Final = 20
 
 
 class StateFilter(DropdownFilter):
@@ -61,50 +60,29 @@ class ReasonFilter(FieldFilter):
         return list(REASONS.items())
 
 
-class ProviderFilter(FieldFilter):
-    """By the provider that was asked last."""
-
-    title = _("provider")
-    parameter_name = "provider"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in Provider.objects.order_by("name").values_list("name", flat=True)]
-
-
-class ApplicationFilter(FieldFilter):
-    """By application."""
-
-    title = _("application")
-    parameter_name = "application"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(str(pk), name) for pk, name in Application.objects.order_by("name").values_list("pk", "name")]
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """Something that can be done about dead letters."""
-
-    name: str
-    question: Any
-    button: Any
-    run: Callable[..., Any]
-    danger: bool
-
-
 REPLAY: Final = Verb(
-    "replay", _("Send these dead letters again?"), _("Replay"), lambda **k: dead_letters.replay(**k), danger=False
+    kind=JobKind.REPLAY,
+    question=_("Send these dead letters again?"),
+    button=_("Replay"),
+    note=FRESH_START,
+    run=lambda ids, actor, now: dead_letters.replay(ids=ids, actor=actor, now=now).done,
 )
 DISCARD: Final = Verb(
-    "discard", _("Discard these dead letters?"), _("Discard"), lambda **k: dead_letters.discard(**k), danger=True
+    kind=JobKind.DISCARD,
+    question=_("Discard these dead letters?"),
+    button=_("Discard"),
+    note=_("They will not be sent, whatever happens. Their history is kept."),
+    run=lambda ids, actor, now: dead_letters.discard(ids=ids, actor=actor, now=now).done,
+    danger=True,
 )
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyAdmin):
+class DeadLetterAdmin(DecidingAdmin):
     """Dead letters."""
 
     detail_template = "admin_portal/dead_letter.html"
+    list_before_template = "admin_portal/desk/tabs.html"
     list_display = (
         "buried_at",
         "shown_reason",
@@ -123,10 +101,13 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     sortable_by = ()
     paginator = CappedPaginator
     actions = ("replay", "discard")
+    criteria = DEAD_LETTER_CRITERIA
+    noun = "dead_letters"
+    kinds = ("channel", "reason")
 
     @display(description=_("reason"))
     def shown_reason(self, letter: DeadLetter) -> SafeString:
-        return label("failed", REASONS.get(letter.reason, letter.reason))
+        return label("failed", self.kind_label(letter.reason))
 
     @display(description=_("application"))
     def owner(self, letter: DeadLetter) -> str:
@@ -161,7 +142,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         curtain = Curtain(request.user)
         attempts = burials.attempts_of([obj])[obj.delivery_id]
         return {
-            "reason": REASONS.get(obj.reason, obj.reason),
+            "reason": self.kind_label(obj.reason),
             "detail": curtain.text(obj.detail),
             "state": label(obj.state, obj.get_state_display()),
             "notification": link("notify_notification", obj.notification_id, obj.notification_id),
@@ -178,70 +159,44 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             "checkbox_name": ACTION_CHECKBOX_NAME,
         }
 
+    # --- in groups ----------------------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.groups_view)
+        return [path("groups/", view, name="notify_deadletter_groups"), *super().get_urls()]
+
+    def groups_view(self, request: HttpRequest) -> HttpResponse:
+        """The open ones by reason, provider, channel and application, the largest group first."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = groups.open_groups()
+        context: dict[str, Any] = {
+            "groups": [(group, self.kind_label(group.reason)) for group in found.groups],
+            "more": found.more,
+            "total": sum(group.count for group in found.groups),
+            "may_resolve": self.has_resolve_permission(request),
+            "checkbox_name": ACTION_CHECKBOX_NAME,
+        }
+        return page(request, self, "admin_portal/desk/groups.html", title=_("Dead letters"), **context)
+
     # --- doing something about it -------------------------------------------------------------------------------------
+
+    def kind_label(self, value: str) -> Any:
+        return REASONS.get(value, value)
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         """Replaying and discarding are the only changes there are."""
         return request.user.has_perm("notify.change_deadletter")
 
+    def undecided(self, rows: QuerySet[Any], before: datetime) -> QuerySet[Any]:
+        return rows.filter(state=DeadLetterState.OPEN, created_at__lt=before)
+
     @admin.action(description=_("Replay"), permissions=["resolve"])
     def replay(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse:
         """Sends them again, after a question."""
-        return self._resolve(request, queryset, REPLAY)
+        return self.decide(request, queryset, REPLAY)
 
     @admin.action(description=_("Discard"), permissions=["resolve"])
     def discard(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse:
         """Gives them up, after a question."""
-        return self._resolve(request, queryset, DISCARD)
-
-    def _resolve(self, request: HttpRequest, queryset: QuerySet[DeadLetter], verb: Verb) -> HttpResponse:
-        queryset = queryset.filter(state=DeadLetterState.OPEN)
-        before = parse_datetime(request.POST.get("before", "")) or timezone.now()
-        if request.POST.get("confirmed") != "yes":
-            return self._ask(request, queryset.filter(created_at__lt=before), verb, before)
-        targets = self._targets(request, queryset, before)
-        outcome = verb.run(**targets, actor=request.user.get_username(), now=timezone.now())
-        self._report(request, outcome)
-        return HttpResponseRedirect(request.get_full_path())
-
-    def _report(self, request: HttpRequest, outcome: dead_letters.Resolution) -> None:
-        text = ngettext("%(done)d of %(count)d done.", "%(done)d of %(count)d done.", outcome.matched)
-        messages.success(request, text % {"done": outcome.done, "count": outcome.matched})
-        if outcome.skipped:
-            text = ngettext(
-                "%(count)d was passed over: its delivery is under way again, or somebody was quicker.",
-                "%(count)d were passed over: their deliveries are under way again, or somebody was quicker.",
-                len(outcome.skipped),
-            )
-            messages.warning(request, text % {"count": len(outcome.skipped)})
-
-    def _ask(self, request: HttpRequest, queryset: QuerySet[DeadLetter], verb: Verb, before: datetime) -> HttpResponse:
-        kinds = queryset.order_by().values_list("channel", "reason").annotate(number=Count("id")).order_by("-number")
-        rows = [(channel, REASONS.get(reason, reason), count) for channel, reason, count in kinds]
-        return page(
-            request,
-            self,
-            "admin_portal/resolve.html",
-            title=verb.question,
-            verb=verb,
-            kinds=rows[:KINDS_SHOWN],
-            count=sum(count for _channel, _reason, count in rows),
-            before=before.isoformat(),
-            selected=request.POST.getlist(ACTION_CHECKBOX_NAME),
-            select_across=request.POST.get("select_across", "0"),
-            checkbox_name=ACTION_CHECKBOX_NAME,
-        )
-
-    def _targets(self, request: HttpRequest, queryset: QuerySet[DeadLetter], before: datetime) -> dict[str, Any]:
-        """Which letters are meant: those ticked, or all that match the list's filters and were there when asked."""
-        plain = not request.GET.get("q") and request.GET.get("state", "") in ("", DeadLetterState.OPEN, "all")
-        if request.POST.get("select_across") != "1" or not plain:
-            return {"ids": list(queryset.filter(created_at__lt=before).values_list("pk", flat=True))}
-        application = request.GET.get("application")
-        where = dead_letters.DeadLetterFilter(
-            channel=request.GET.get("channel") or None,
-            reason=request.GET.get("reason") or None,
-            provider=request.GET.get("provider") or None,
-            created_before=before,
-        )
-        return {"application": Application.objects.get(pk=application) if application else None, "where": where}
+        return self.decide(request, queryset, DISCARD)

@@ -18,6 +18,7 @@ from unfold.contrib.filters.admin import RelatedDropdownFilter
 
 from admin_portal.admin.base import ChangeList, InfinitePaginator, ReadOnlyAdmin, display, label, link, moment
 from admin_portal.admin.filters import DropdownFilter
+from admin_portal.desk import search, stages
 from admin_portal.privacy import Curtain
 from admin_portal.story import tell
 from channels.names import CHANNELS, PRIORITIES
@@ -122,7 +123,7 @@ class NotificationAdmin(ReadOnlyAdmin):
     list_select_related = ("application", "template_version__template")
     list_per_page = 50
     search_fields = ("id",)
-    search_help_text = _("Id of a notification, delivery or batch; a reference; an application")
+    search_help_text = _("Id of a notification, delivery or batch; a reference; an application; a whole address")
     ordering = ("-id",)
     sortable_by = ()
     paginator = InfinitePaginator
@@ -186,7 +187,9 @@ class NotificationAdmin(ReadOnlyAdmin):
         if term in applications:
             return queryset.filter(application_id=applications[term])
         # Naming every application lets the index on (application, ref) serve.
-        return queryset.filter(~Q(ref=""), ref=term, application_id__in=list(applications.values()))
+        found = ~Q(ref="") & Q(ref=term, application_id__in=list(applications.values()))
+        addressed = search.sent_to(term)
+        return queryset.filter(found | Q(pk__in=addressed)) if addressed else queryset.filter(found)
 
     def _sift(
         self,
@@ -196,7 +199,7 @@ class NotificationAdmin(ReadOnlyAdmin):
         channel: str | None,
         priority: str | None,
     ) -> QuerySet[Notification]:
-        edge = queryset.order_by("-id").values_list("id", flat=True)[queries.WINDOW : queries.WINDOW + 1].first()
+        edge = queries.edge_of(queryset.order_by("-id"))
         if edge is not None:
             queryset = queryset.filter(id__gt=edge)
         if priority:
@@ -230,6 +233,7 @@ class NotificationAdmin(ReadOnlyAdmin):
             "deliveries": [self._delivery_row(delivery, curtain) for delivery in deliveries],
             "attempts": self._attempt_rows(history.attempts, curtain),
             "story": tell(obj, history, curtain),
+            "ways": stages.draw(obj, history.deliveries, history.attempts, now=timezone.now()),
             "application": link("notify_application", obj.application_id, obj.application),
             "batch": link("notify_batch", obj.batch_id, obj.batch_id) if obj.batch_id else None,
         }

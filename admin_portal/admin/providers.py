@@ -7,10 +7,10 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -123,10 +123,10 @@ class ProviderAdmin(ModelAdmin):
             messages.warning(request, warning % {"channel": channel})
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[Provider], *, enabled: bool) -> int:
-        changed = list(queryset.filter(enabled=not enabled))
-        Provider.objects.filter(pk__in=[provider.pk for provider in changed]).update(
-            enabled=enabled, updated_at=timezone.now()
-        )
-        for provider in changed:
-            self.log_change(request, provider, "Enabled" if enabled else "Disabled")
+        with transaction.atomic():
+            changed = list(queryset.filter(enabled=not enabled))
+            for provider in changed:
+                provider.enabled = enabled
+                provider.save(update_fields=["enabled", "updated_at"])
+                self.log_change(request, provider, "Enabled" if enabled else "Disabled")
         return len(changed)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from channels.errors import ConfigurationError, ProviderError
-from channels.types import CallbackRequest, DeliveryEvent, OutboundMessage, SendReceipt
-
-#: More calls at once than this no provider gets (``Provider.max_concurrency`` is validated against the same).
-MAX_CONCURRENCY: Final = 256
+from channels.types import MAX_CONCURRENCY, CallbackRequest, DeliveryEvent, OutboundMessage, SendReceipt
 
 Answer = tuple[OutboundMessage, SendReceipt | ProviderError]
 
@@ -74,9 +71,21 @@ class Adapter(ABC):
             except ProviderError as error:
                 yield message, error
 
+    @property
+    def takes_callbacks(self) -> bool:
+        """Whether reports of this provider can be believed, as it is configured. Only then may a SendReceipt promise
+        ``receipts``: who can't be heard is not to be judged by what he does not say."""
+        return False
+
     def parse_callback(self, request: CallbackRequest) -> list[DeliveryEvent]:
-        """What a callback of this provider says, once its signature is checked. Most protocols have none."""
+        """What a callback of this provider says, once its signature is checked. Most protocols have none. Raises
+        CallbackForged or CallbackUnreadable."""
         return []
+
+    @property
+    def callback_answer(self) -> str:
+        """What the provider wants to read when its callback was taken; empty where a 200 is enough."""
+        return ""
 
     def close(self) -> None:  # noqa: B027  (most adapters have nothing to let go of)
         """Lets go of connections; called when the provider's configuration changes."""

@@ -57,6 +57,9 @@ class Callback(AdapterConfig):
     detail: str | None = Field(default=None, description="The path of the text for people.")
     at: str | None = Field(default=None, description="The path of the time: ISO 8601, seconds or milliseconds.")
     timezone: str = Field(default="UTC", description="Whose time it is, where it does not say.")
+    answer: str = Field(
+        default="", max_length=1000, description="What it wants to read from us, where a 200 alone is not enough."
+    )
 
     check_callback_paths = field_validator("reports", "message_id", "status", "detail", "at")(check_path)
 

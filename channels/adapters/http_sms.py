@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Literal
 
@@ -53,7 +54,9 @@ class HttpSmsConfig(HttpConfig):
     success: Success | None = None
     message_id: str | None = Field(default=None, description="Where in the answer the provider's id is.")
     errors: Errors | None = None
-    receipts: bool = Field(default=False, description="Whether the provider reports deliveries later.")
+    receipts: bool = Field(
+        default=False, description="Whether the provider reports deliveries later. Only where callback is set."
+    )
     callback: Callback | None = Field(default=None, description="How its reports are read, where they come to us.")
     callback_secret: SecretStr | None = Field(default=None, description="What its reports are signed with.")
 
@@ -123,7 +126,18 @@ class HttpSmsAdapter(Adapter):
             timeout=timeout,
             body_matters=self._config.success is not None,
         )
-        return judge(response, self._config)
+        receipt = judge(response, self._config)
+        return receipt if self.takes_callbacks else replace(receipt, receipts=False)
+
+    @property
+    def takes_callbacks(self) -> bool:
+        """Where ``callback`` says how to read them."""
+        return self._config.callback is not None
+
+    @property
+    def callback_answer(self) -> str:
+        """As ``callback`` says."""
+        return self._config.callback.answer if self._config.callback is not None else ""
 
     def parse_callback(self, request: CallbackRequest) -> list[DeliveryEvent]:
         """Its reports, read as the configuration says; without ``callback`` there are none to believe."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -33,9 +34,10 @@ from channels.errors import (
     Throttled,
     Unavailable,
 )
-from channels.sandbox import reports
+from channels.sandbox import reporter, reports
 from channels.sandbox.behaviour import ErrorCode
 from channels.sandbox.journal import Entry, Journal
+from channels.sandbox.reporter import Pending
 from channels.types import CallbackRequest, DeliveryEvent, OutboundMessage, SendReceipt
 
 ERRORS: Final[dict[str, type[ProviderError]]] = {
@@ -45,7 +47,7 @@ ERRORS: Final[dict[str, type[ProviderError]]] = {
 #: How the sandbox server's answers are read.
 _SERVER: Final[dict[str, Any]] = {
     "body": '{"id": {{ id | json }}, "channel": {{ channel | json }}, "to": {{ to | json }},'
-    ' "subject": {{ subject | json }}, "text": {{ text | json }}}',
+    ' "subject": {{ subject | json }}, "text": {{ text | json }}%s}',
     "success": {"path": "code", "equals": 0},
     "message_id": "data.id",
     "errors": {"path": "code", "detail": "message", "recipient": [1001], "message": [1002]},
@@ -75,7 +77,11 @@ class SandboxConfig(AdapterConfig):
     receipts: Literal["none", "instant", "later"] = Field(
         default="none", description="Whether a yes means delivered (instant), or a report follows (later)."
     )
-    callback_secret: SecretStr | None = Field(default=None, description="What its reports are signed with.")
+    receipt_delay_ms: float = Field(default=500, ge=0, le=3_600_000, description="How much later.")
+    undelivered_rate: float = Field(default=0, ge=0, le=1, description="What share is reported as not delivered.")
+    callback_secret: SecretStr | None = Field(
+        default=None, description="What its reports are signed with. Unset: what this platform's sandbox signs with."
+    )
     seed: int | None = Field(default=None, description="Makes one thread's sequence of failures repeat itself.")
     journal: bool | None = Field(default=None, description="Writes down what was taken. Unset: as the platform says.")
     base_url: str = Field(default="", description="The sandbox server to hand over to.")
@@ -116,7 +122,8 @@ class SandboxAdapter(Adapter):
     def send(self, message: OutboundMessage, *, timeout: float) -> SendReceipt:
         """One message, after its latency."""
         if self._server is not None:
-            return self._server.send(message, timeout=timeout)
+            # Its server's adapter reads no reports: this one does.
+            return replace(self._server.send(message, timeout=timeout), receipts=self._config.receipts == "later")
         verdict = self._decide()
         if self._waits:
             verdict = self._wait(verdict, timeout=timeout)
@@ -138,12 +145,21 @@ class SandboxAdapter(Adapter):
         for message, verdict in pairs:
             yield message, self._receipt(message) if verdict is None else verdict
 
+    @property
+    def takes_callbacks(self) -> bool:
+        """Where reports follow, or a secret was agreed on for those that still come."""
+        return self._config.receipts == "later" or self._config.callback_secret is not None
+
     def parse_callback(self, request: CallbackRequest) -> list[DeliveryEvent]:
-        """What its reports say; without ``callback_secret`` none is believed."""
-        if self._config.callback_secret is None:
+        """What its reports say."""
+        if not self.takes_callbacks:
             raise CallbackForged("this provider has no callbacks")
-        secret = self._config.callback_secret.get_secret_value()
-        return callbacks.read(request, _CALLBACK, secret=secret, now=datetime.now(UTC))
+        return callbacks.read(request, _CALLBACK, secret=self._secret, now=datetime.now(UTC))
+
+    @property
+    def _secret(self) -> str:
+        agreed = self._config.callback_secret
+        return reports.shared_secret(self.provider) if agreed is None else agreed.get_secret_value()
 
     def close(self) -> None:
         """Ends the waits of messages under way, and the connections to the server."""
@@ -180,12 +196,25 @@ class SandboxAdapter(Adapter):
 
     def _receipt(self, message: OutboundMessage) -> SendReceipt:
         told = self._config.receipts
+        if told == "later":
+            self._report(message)
         return SendReceipt(provider_message_id=str(message.id), delivered=told == "instant", receipts=told == "later")
+
+    def _report(self, message: OutboundMessage) -> None:
+        """Has it reported, where there is somebody to report to. The sandbox's server reports by itself."""
+        delay_s = self._config.receipt_delay_ms / 1000
+        undelivered = self._config.undelivered_rate and self._random.random() < self._config.undelivered_rate
+        reporter.shared().add(
+            Pending(provider=self.provider, secret=self._secret, id=str(message.id), delivered=not undelivered),
+            delay_s=delay_s,
+        )
 
     def _remote(self, config: SandboxConfig) -> HttpSmsAdapter:
         name = config.name or self.provider
-        described = {**_SERVER, "base_url": config.base_url, "url": f"/{{{{ channel }}}}/{name}/send"}
-        described["receipts"] = config.receipts == "later"
+        later = config.receipts == "later"
+        asked = f', "report_as": "{self.provider}"' if later else ""
+        described = {**_SERVER, "body": _SERVER["body"] % asked, "url": f"/{{{{ channel }}}}/{name}/send"}
+        described["base_url"] = config.base_url
         return HttpSmsAdapter(provider=self.provider, config=described, concurrency=self.concurrency)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from math import inf
 from typing import Final
@@ -13,6 +15,8 @@ from channels.degradation.standing import ChannelStanding, ChannelState
 _TICKETS: Final = 1 << 32
 #: Bulk with less time left than this is not held just to be kind to a provider.
 HURRY_S: Final = 60.0
+#: What was held until one moment comes back over so many seconds.
+_SPREAD_S: Final = 1.0
 _LOOK_AGAIN_S: Final = {"critical": 3.0, "normal": 15.0, "bulk": 60.0}
 
 
@@ -24,16 +28,31 @@ class Admission(StrEnum):
     HOLD = "hold"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """Where a message goes, and why not over its channel. ``until``: when a person's hold on it is over. ``crowded``:
+    it waits for its turn among others, however urgent it is."""
+
+    admission: Admission
+    reason: str = ""
+    until: datetime | None = None
+    crowded: bool = False
+
+
 def ticket(identifier: UUID) -> float:
     """A message's place in the ramp, from 0 to 1: the same at each look, so that a message which waits does not come
     through by asking often. From the random end of its id."""
     return (identifier.int % _TICKETS) / _TICKETS
 
 
-def look_again_in(*, priority: str, waited_s: float, left_s: float, rng: random.Random) -> float:
+def look_again_in(
+    *, priority: str, waited_s: float, left_s: float, rng: random.Random, held_s: float | None = None
+) -> float:
     """Seconds until a held message looks again: each at its own moment, or all would come back at once; and twice
     more at least in the time that is left to it. Bulk that has ``waited_s`` for long has much company, and is spread
-    wider."""
+    wider. ``held_s``: for so long a person holds it."""
+    if held_s is not None:  # by a person, who says for how long: before that there is nothing to look for
+        return min(held_s + rng.uniform(0.0, _SPREAD_S), max(left_s * rng.uniform(0.8, 0.95), 0.5))
     longest_s = _LOOK_AGAIN_S[priority]
     if priority == "bulk":
         longest_s = max(longest_s, waited_s / 2)

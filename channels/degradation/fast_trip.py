@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
 
 from channels.degradation.provider_rules import opened
 from channels.degradation.standing import ProviderStanding
 from channels.degradation.thresholds import Thresholds
-from channels.figures import Figures
-
-
-class Tripped(NamedTuple):
-    """What becomes of a provider that is opened at once; the caller makes the transition (``policy.transition``)."""
-
-    standing: ProviderStanding
-    reason: str
 
 
 def trip(
@@ -28,17 +19,18 @@ def trip(
     thresholds: Thresholds,
     now: datetime,
     rate_before: float | None = None,
-    elsewhere: Figures | None = None,
-) -> Tripped | None:
+    others_get_through: bool = False,
+) -> ProviderStanding | None:
     """Opens ``standing`` when this process has had ``consecutive_faults`` provider faults in a row and nothing else
     in its last ``batch``, and that is no chance: ``rate_before`` is the share of faults in this process just before
-    the run (None: too few to say). ``elsewhere`` is what all processes saw in the last seconds: where others still
-    get through, it is not the provider that is dead, but our way to it. ``alone``: no other provider is well."""
-    if standing.pinned or not standing.carries:
+    the run (None: too few to say). ``others_get_through``: other processes do, so that it is not the provider that is
+    dead, but our way to it. ``alone``: no other provider is well. Returns
+    how it stands from then on; the caller makes the transition (``policy.transition``)."""
+    if standing.pinned_by or not standing.carries:
         return None
     if not batch or batch_faults < batch or consecutive_faults < thresholds.trip.run(rate_before, alone=alone):
         return None
-    if elsewhere is not None and elsewhere.successes > elsewhere.provider_faults:
+    if others_get_through:
         return None
     reason = f"{consecutive_faults} faults in a row, all {batch} of the last batch"
-    return Tripped(opened(standing, reason=reason, thresholds=thresholds, alone=alone, now=now), reason)
+    return opened(standing, reason=reason, thresholds=thresholds, alone=alone, now=now)

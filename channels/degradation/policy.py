@@ -7,12 +7,13 @@ decisions that do not wait for it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from channels.degradation import channel_rules, provider_rules
+from channels.degradation import channel_rules, handing_back, provider_rules
 from channels.degradation.channel_rules import Situation
+from channels.degradation.handing_back import PINNED, Pinned, PinnedChannel
 from channels.degradation.judgement import Finding, Severity, Signal, judge_both
 from channels.degradation.provider_rules import Circumstances
 from channels.degradation.standing import (
@@ -39,6 +40,8 @@ class Subject:
     recent: Figures | None = None
     enabled: bool = True
     thresholds: Thresholds = DEFAULTS
+    #: What a person has ordered of it.
+    pinned: Pinned | None = None
 
 
 def decide(
@@ -50,10 +53,12 @@ def decide(
     now: datetime,
     thresholds: Thresholds = DEFAULTS,
     fallback_usable: bool = False,
+    pinned: PinnedChannel | None = None,
 ) -> Verdict:
     """How ``channel`` and the providers in ``subjects`` stand from ``now`` on. ``standing`` is None, and a provider is
     missing in ``providers``, when nothing is known of them yet; providers that are no subjects any more are dropped.
-    ``fallback_usable``: a fallback channel is configured, and itself neither switched nor paused."""
+    ``fallback_usable``: a fallback channel is configured, and itself neither switched nor paused. ``pinned``: what a
+    person has ordered of the channel as a whole."""
     before = {one.name: providers.get(one.name) or ProviderStanding.healthy(now=now) for one in subjects}
     findings = {
         one.name: judge_both(figures=one.figures, recent=one.recent, thresholds=one.thresholds) for one in subjects
@@ -62,10 +67,16 @@ def decide(
     after = {one.name: _next_provider(one, before[one.name], findings[one.name], well, now) for one in subjects}
     then = standing or ChannelStanding.normal(now=now)
     situation = _situation(subjects, after, findings, fallback_usable, now)
-    next_channel = then
-    if not then.pinned:
+    if pinned is not None:
+        next_channel = handing_back.keep_channel(then, by=pinned, thresholds=thresholds, now=now)
+    elif then.pinned_by:
+        next_channel = handing_back.release_channel(then, now=now)
+    else:
         next_channel = channel_rules.next_standing(then, situation=situation, thresholds=thresholds, now=now)
-    transitions = [*_provider_transitions(before, after, findings), *_channel_transitions(channel, then, next_channel)]
+    transitions = [
+        *_provider_transitions(subjects, before, after, findings),
+        *_channel_transitions(channel, then, next_channel, pinned),
+    ]
     return Verdict(channel=next_channel, providers=after, transitions=tuple(transitions))
 
 
@@ -76,10 +87,14 @@ def is_alone(name: str, standings: Mapping[str, ProviderStanding | None]) -> boo
     return not any(one is None or (one.carries and one.state is not ProviderState.DEGRADED) for one in others)
 
 
+def _carries(subject: Subject, standing: ProviderStanding) -> bool:
+    return standing.carries if subject.pinned is None else subject.pinned.share > 0
+
+
 def _is_well(subject: Subject, standing: ProviderStanding, finding: Finding, now: datetime) -> bool:
     """Whether the channel may count on it. One that was just found bad is not well because its figures begin anew: they
     have to say so, or a cool-down has to pass without anything bad."""
-    if not subject.enabled or not standing.carries or finding.bad:
+    if not subject.enabled or not _carries(subject, standing) or finding.bad:
         return False
     return standing.state is not ProviderState.DEGRADED or _has_shown(subject, standing, finding, now)
 
@@ -100,11 +115,13 @@ def _has_shown(subject: Subject, standing: ProviderStanding, finding: Finding, n
 def _next_provider(
     subject: Subject, standing: ProviderStanding, finding: Finding, well: set[str], now: datetime
 ) -> ProviderStanding:
-    if standing.pinned:
-        return standing
     if not subject.enabled:
         off = standing.state is ProviderState.DISABLED
         return standing if off else provider_rules.disabled(now=now)
+    if subject.pinned is not None:
+        return handing_back.keep_provider(standing, by=subject.pinned, thresholds=subject.thresholds, now=now)
+    if standing.pinned_by:
+        return handing_back.release_provider(standing, now=now)
     here = Circumstances(
         finding=finding, thresholds=subject.thresholds, others_well=bool(well - {subject.name}), now=now
     )
@@ -119,7 +136,7 @@ def _situation(
     now: datetime,
 ) -> Situation:
     enabled = [one for one in subjects if one.enabled]
-    carrying = [one for one in enabled if standings[one.name].carries]
+    carrying = [one for one in enabled if _carries(one, standings[one.name])]
     well = [one for one in carrying if _is_well(one, standings[one.name], findings[one.name], now)]
     total = sum(one.weight for one in enabled)
     share = sum(one.weight for one in carrying) / total if total else float(bool(carrying))
@@ -138,23 +155,47 @@ def _words(
     enabled: Sequence[Subject], standings: Mapping[str, ProviderStanding], findings: Mapping[str, Finding]
 ) -> str:
     """How the providers are, for a channel's reason."""
-    return "; ".join(f"{one.name} {standings[one.name].state}: {findings[one.name].words}" for one in enabled)
+    return "; ".join(
+        f"{one.name} {one.pinned.words}"
+        if one.pinned is not None
+        else f"{one.name} {standings[one.name].state}: {findings[one.name].words}"
+        for one in enabled
+    )
 
 
 def _provider_transitions(
-    before: Mapping[str, ProviderStanding], after: Mapping[str, ProviderStanding], findings: Mapping[str, Finding]
+    subjects: Sequence[Subject],
+    before: Mapping[str, ProviderStanding],
+    after: Mapping[str, ProviderStanding],
+    findings: Mapping[str, Finding],
 ) -> list[Transition]:
-    return [
-        transition(provider_target(name), before[name], standing, findings[name].figures)
-        for name, standing in after.items()
-        if (standing.state, standing.share) != (before[name].state, before[name].share)
-    ]
+    found = []
+    for one in subjects:
+        then, now, figures = before[one.name], after[one.name], findings[one.name].figures
+        plain = transition(provider_target(one.name), then, now, figures)
+        if one.pinned is not None and now.pinned_by not in {"", then.pinned_by}:
+            told = replace(plain, after=PINNED, share_after=one.pinned.share, reason=one.pinned.words)
+            found.append(replace(told, at=now.changed_at, source=now.pinned_by))
+        elif then.pinned_by and not now.pinned_by:
+            found.append(replace(plain, before=PINNED, source=then.pinned_by))
+        elif not now.pinned_by and (now.state, now.share) != (then.state, then.share):
+            found.append(plain)
+    return found
 
 
-def _channel_transitions(name: str, before: ChannelStanding, after: ChannelStanding) -> list[Transition]:
-    if (after.state, after.share) == (before.state, before.share):
+def _channel_transitions(
+    name: str, before: ChannelStanding, after: ChannelStanding, pinned: PinnedChannel | None
+) -> list[Transition]:
+    plain = transition(channel_target(name), before, after, None)
+    if pinned is not None and after.pinned_by != before.pinned_by:
+        there = pinned.standing
+        told = replace(plain, after=there.state, share_after=there.share, reason=there.reason)
+        return [replace(told, source=after.pinned_by)]
+    if after.pinned_by != before.pinned_by:
+        return [replace(plain, before=PINNED, source=before.pinned_by)]
+    if after.pinned_by or (after.state, after.share) == (before.state, before.share):
         return []
-    return [transition(channel_target(name), before, after, None)]
+    return [plain]
 
 
 def transition(

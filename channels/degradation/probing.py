@@ -20,9 +20,9 @@ def may_be_probe(*, priority: str, category: str) -> bool:
     return priority not in _PRECIOUS_PRIORITIES and category.lower() not in _PRECIOUS_CATEGORIES
 
 
-def probes_allowed(*, standing: ProviderStanding, now: datetime, under_way: int = 0) -> int:
-    """How many messages may go to this provider as probes now: one when its time has come and none is on its way."""
-    if standing.state is not ProviderState.OPEN or standing.pinned or under_way:
+def probes_allowed(*, standing: ProviderStanding, now: datetime) -> int:
+    """How many messages may go to this provider as probes now: one when its time has come (``begin`` sets the next)."""
+    if standing.state is not ProviderState.OPEN or standing.pinned_by:
         return 0
     return int(standing.next_probe_at is None or now >= standing.next_probe_at)
 
@@ -39,7 +39,7 @@ def note(
     """What a probe's outcome means. A failed one sets the count to zero; with enough in a row the ramp begins. A
     recipient's fault or throttling is no outcome: do not note it. ``alone`` as ``policy.is_alone``
     says."""
-    if standing.state is not ProviderState.OPEN or standing.pinned:
+    if standing.state is not ProviderState.OPEN or standing.pinned_by:
         return standing
     if not succeeded:
         failures = standing.probe_failures + 1

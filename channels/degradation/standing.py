@@ -82,8 +82,9 @@ class ProviderStanding(_Stored):
     since: datetime
     changed_at: datetime
     reason: str = ""
-    #: A person's word: the policy leaves it alone until the pin is taken away.
-    pinned: bool = False
+    #: Who has pinned it (``PinSource``): the policy leaves it alone until the pin is over. What stands here is how it
+    #: comes back then.
+    pinned_by: str = ""
     #: Faults that came soon after a recovery, and when the last fault began (None: long ago).
     relapses: int = 0
     tripped_at: datetime | None = None
@@ -105,7 +106,7 @@ class ProviderStanding(_Stored):
     @property
     def at_rest(self) -> bool:
         """Whether it carries all that it is configured to."""
-        return self.state is ProviderState.HEALTHY and self.share >= 1.0
+        return self.state is ProviderState.HEALTHY and self.share >= 1.0 and not self.pinned_by
 
     @classmethod
     def healthy(cls, *, now: datetime, reason: str = "") -> Self:
@@ -129,7 +130,7 @@ class ChannelStanding(_Stored):
     since: datetime
     changed_at: datetime
     reason: str = ""
-    pinned: bool = False
+    pinned_by: str = ""
     relapses: int = 0
     tripped_at: datetime | None = None
     #: How long each step up is held in this episode.
@@ -146,7 +147,7 @@ class ChannelStanding(_Stored):
     @property
     def at_rest(self) -> bool:
         """Whether everything goes over it."""
-        return self.state is ChannelState.NORMAL
+        return self.state is ChannelState.NORMAL and not self.pinned_by
 
     @property
     def in_use(self) -> bool:
@@ -178,6 +179,8 @@ class Transition:
     reason: str
     at: datetime
     figures: Figures | None = None
+    #: Who decided it: the engine, or whose pin (``PinSource``).
+    source: str = "auto"
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, ``before`` and ``after`` as ``from`` and ``to``."""
@@ -191,22 +194,8 @@ class Transition:
             "reason": self.reason,
             "at": self.at.isoformat(),
             "figures": figures,
+            "source": self.source,
         }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """What ``as_json`` gave."""
-        figures = data.get("figures")
-        return cls(
-            target=data["target"],
-            before=data["from"],
-            after=data["to"],
-            share_before=data["share_from"],
-            share_after=data["share_to"],
-            reason=data["reason"],
-            at=datetime.fromisoformat(data["at"]),
-            figures=None if figures is None else Figures(**figures),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,20 +205,3 @@ class Verdict:
     channel: ChannelStanding
     providers: Mapping[str, ProviderStanding] = field(default_factory=dict)
     transitions: tuple[Transition, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "channel": self.channel.as_json(),
-            "providers": {name: standing.as_json() for name, standing in self.providers.items()},
-            "transitions": [one.as_json() for one in self.transitions],
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """What ``as_json`` gave."""
-        return cls(
-            channel=ChannelStanding.from_json(data["channel"]),
-            providers={name: ProviderStanding.from_json(one) for name, one in data["providers"].items()},
-            transitions=tuple(Transition.from_json(one) for one in data["transitions"]),
-        )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
+from django.conf import settings
 from django.db import connection
 
 from channels.degradation.standing import ChannelStanding, ProviderStanding, Transition
@@ -13,6 +15,7 @@ from channels.models import DegradationEvent, Standing
 
 #: One engine decides at a time (any number that nobody else takes): the same for every process.
 _ENGINE_LOCK = 7_104_715_271
+_PORTION: Final = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,18 @@ def write(*, standings: Mapping[str, ProviderStanding | ChannelStanding], gone: 
         Standing.objects.filter(target__in=gone).delete()
 
 
+def forget_past(*, now: datetime) -> int:
+    """Removes events that are past keeping, in small portions; returns how many there were."""
+    oldest, removed = now - timedelta(days=settings.CHANNELS["DEGRADATIONS_KEPT_DAYS"]), 0
+    while True:
+        ids = list(
+            DegradationEvent.objects.filter(at__lt=oldest).order_by("at").values_list("pk", flat=True)[:_PORTION]
+        )
+        if not ids:
+            return removed
+        removed += DegradationEvent.objects.filter(pk__in=ids).delete()[0]
+
+
 def log(transitions: Iterable[Transition]) -> None:
     """Writes what changed into the history."""
     DegradationEvent.objects.bulk_create(
@@ -86,6 +101,7 @@ def log(transitions: Iterable[Transition]) -> None:
                 share_after=one.share_after,
                 reason=one.reason,
                 figures=one.as_json()["figures"],
+                source=one.source,
                 at=one.at,
             )
             for one in transitions

@@ -119,6 +119,10 @@ class Ramp(Section):
         lower = next((step / 100 for step in reversed(self.steps) if step / 100 < share - 1e-9), self.floor / 100)
         return min(share, lower)
 
+    def at_most(self, share: float) -> float:
+        """The highest step that is not above ``share``; the first one where all are."""
+        return max((step / 100 for step in self.steps if step / 100 <= share + 1e-9), default=self.lowest)
+
     @property
     def lowest(self) -> float:
         """The first step."""
@@ -128,10 +132,10 @@ class Ramp(Section):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trip(Section):
     """Ours. When a provider is opened at once, inside a drain: a run of so many faults as chance would give once in
-    ``1 / chance`` messages, going by the share of faults before the run; never fewer than ``least``. Five after a good
-    stretch, ten after one with 30% faults."""
+    ``1 / chance`` messages, going by the share of faults before the run; never fewer than ``least``: a good stretch
+    says nothing of whether what begins now is the end or a brown-out with 30% faults, where ten are as rare."""
 
-    least: int = 5
+    least: int = 10
     chance: float = 0.00001
     #: Which share is assumed when nothing is known of before.
     assumed_rate: float = 0.3

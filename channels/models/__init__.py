@@ -1,11 +1,12 @@
-"""What this room stores: channels, their providers, the policies they are judged by,
-and how they stand."""
+"""What this room stores: channels, their providers, the policies they are judged by, how they stand, and what people
+have ordered."""
 
 from channels.models.channel import Channel
 from channels.models.degradation import DegradationEvent, Standing
 from channels.models.inbox import InboxMessage
+from channels.models.pin import Pin
 from channels.models.policy import Policy
 from channels.models.provider import Provider
 from channels.models.quality import ProviderMinute
 
-__all__ = ["Channel", "DegradationEvent", "InboxMessage", "Policy", "Provider", "ProviderMinute", "Standing"]
+__all__ = ["Channel", "DegradationEvent", "InboxMessage", "Pin", "Policy", "Provider", "ProviderMinute", "Standing"]

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from channels.encryption import EncryptedJSONField
+from channels.types import MAX_CONCURRENCY
 
 validate_rate = RegexValidator(r"^[1-9]\d{0,8}/(s|m|h|d)$", _("Write a rate as a number and a unit, such as 200/s."))
 
@@ -27,7 +28,7 @@ class Provider(models.Model):
         _("rate limit"), max_length=16, blank=True, validators=[validate_rate], help_text=_("Such as 200/s.")
     )
     max_concurrency = models.PositiveIntegerField(
-        _("concurrent calls"), default=16, validators=[MinValueValidator(1), MaxValueValidator(256)]
+        _("concurrent calls"), default=16, validators=[MinValueValidator(1), MaxValueValidator(MAX_CONCURRENCY)]
     )
     timeout_s = models.FloatField(
         _("timeout, seconds"), default=10.0, validators=[MinValueValidator(0.05), MaxValueValidator(120)]

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Final
 from uuid import uuid4
 
-from channels.quality.tally import Note, Pulse, Tally, decode, encode
+from channels.quality.tally import Note, Pulse, Run, Tally, decode, encode
 
 SLOT_S: Final = 1
 SLOTS_KEPT_S: Final = 300
@@ -50,6 +50,7 @@ class Ledger:
         self._slots: dict[int, dict[str, Tally]] = defaultdict(dict)
         self._minutes: dict[int, dict[str, Tally | bytes]] = defaultdict(dict)
         self._pulses: dict[str, Pulse] = {}
+        self._runs: dict[str, Run] = defaultdict(Run)
         self._tidied_at = 0.0
         self._news: tuple[dict[int, set[str]], dict[int, set[str]]] = (defaultdict(set), defaultdict(set))
 
@@ -60,7 +61,7 @@ class Ledger:
         with self._lock:
             for provider, note in notes.items():
                 self._take(now, provider, note.tally)
-                self._feel(self._pulse(provider), note, now)
+                self._feel(provider, note, now)
 
     def note_receipt(self, *, provider: str, delay_s: float, delivered: bool, now: float) -> None:
         """Takes down a report, with the messages that were handed over when its own was."""
@@ -89,17 +90,17 @@ class Ledger:
             pulse = self._pulses[provider] = Pulse()
         return pulse
 
-    @staticmethod
-    def _feel(pulse: Pulse, note: Note, now: float) -> None:
+    def _feel(self, provider: str, note: Note, now: float) -> None:
+        pulse, run = self._pulse(provider), self._runs[provider]
+        run.follow(note.run)
         pulse.at = now
         if note.tally.tries > note.tally.timeouts:
             pulse.quiet_since = now
         if note.tally.successes:
             pulse.success_at, pulse.run = now, 0
-        if note.run:
-            if not pulse.run:
-                pulse.run_since = now
-            pulse.run += note.run
+        if run.faults and not pulse.run:
+            pulse.run_since = now
+        pulse.run = len(run.faults)
 
     # --- out ----------------------------------------------------------------------------------------------------------
 

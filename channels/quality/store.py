@@ -15,10 +15,9 @@ from uuid import uuid4
 
 import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
 from redis.client import Pipeline
-from redis.retry import Retry
 
+from channels import shared_redis
 from channels.cutout import CutOut
 from channels.quality.ledger import MINUTES_KEPT_S, SLOTS_KEPT_S, Ledger, Page
 from channels.quality.reading import Reading, Span, places_of_all
@@ -41,12 +40,7 @@ class Store:
     """One process's way to the others' ledgers. ``clock`` is what the callers' ``now`` comes from."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
-        self._client = redis.Redis.from_url(
-            settings.REDIS_URL,
-            socket_timeout=settings.REDIS_TIMEOUT_S,
-            socket_connect_timeout=settings.REDIS_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._client = shared_redis.open_client(url=settings.REDIS_URL)
         self._redis = CutOut(name="redis (quality)", pause_s=settings.REDIS_PAUSE_S, failures=_FAILURES)
         self._clock = clock
         self._memory: str | None = None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from channels.errors import InternalFault, OutcomeUnknown, ProviderError, Throttled
 from channels.histogram import Histogram
 from channels.types import ProviderTry, SendResult
+
+#: A longer run of faults says no more.
+_RUN_AT_MOST: Final = 1000
 
 
 @dataclass(slots=True)
@@ -101,19 +104,50 @@ class Pulse:
 
 
 @dataclass(slots=True)
+class Run:
+    """Faults in a row, by the moments of their answers. What falls over to another provider is told of later than what
+    went well in the same moment: by the order of telling, a burst with a few faults would end with all of them."""
+
+    faults: list[float] = field(default_factory=list)
+    success_at: float = 0.0
+
+    def succeed(self, at: float) -> None:
+        """A success that was answered at this moment."""
+        self.success_at = max(self.success_at, at)
+        if self.faults:
+            self.faults = [one for one in self.faults if one > at]
+
+    def fail(self, at: float) -> None:
+        """A fault that was answered at this moment."""
+        if at >= self.success_at and len(self.faults) < _RUN_AT_MOST:
+            self.faults.append(at)
+
+    def follow(self, later: Run) -> None:
+        """Goes on with what was told of later."""
+        if later.success_at:
+            self.succeed(later.success_at)
+        for at in later.faults:
+            self.fail(at)
+
+
+@dataclass(slots=True)
 class Note:
-    """What one batch of results says of one provider; ``run`` is how many faults it ends with."""
+    """What one batch of results says of one provider."""
 
     tally: Tally = field(default_factory=Tally)
-    run: int = 0
+    run: Run = field(default_factory=Run)
 
     def add(self, attempt: ProviderTry) -> None:
         """Counts one try."""
         self.tally.add(attempt)
         if attempt.error is None:
-            self.run = 0
+            self.run.succeed(_answered_at(attempt))
         elif attempt.error.provider_fault:
-            self.run += 1
+            self.run.fail(_answered_at(attempt))
+
+
+def _answered_at(attempt: ProviderTry) -> float:
+    return attempt.started_at.timestamp() + attempt.latency_ms / 1000
 
 
 def notes_of(results: Iterable[SendResult]) -> dict[str, Note]:

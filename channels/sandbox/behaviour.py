@@ -33,6 +33,10 @@ class Behaviour(BaseModel):
     garbage: bool = False
     reset: bool = False
     retry_after: float | None = Field(default=None, ge=0)
+    #: Of what was taken, and is to be reported: whether it is, when, and how much of it as not delivered.
+    receipts: bool = True
+    receipt_delay_ms: float = Field(default=500, ge=0, le=3_600_000)
+    undelivered_rate: float = Field(default=0, ge=0, le=1)
 
     def decide(self, chance: random.Random) -> Verdict:
         """What becomes of the next message."""

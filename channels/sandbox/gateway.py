@@ -2,7 +2,8 @@
 set and arrivals are read.
 
 ``POST /<channel>/<name>/send`` takes JSON, a form, or (with GET) a query; ``POST /webhook/<name>`` takes anything.
-``PUT``, ``GET`` and ``DELETE /behaviour/<name>``; ``GET`` and ``DELETE /messages?name=&limit=``; ``GET /``.
+A message with ``report_as`` is reported to the platform, as of the provider of that name. ``PUT``, ``GET`` and
+``DELETE /behaviour/<name>``; ``GET`` and ``DELETE /messages?name=&limit=``; ``GET /``.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import ValidationError
 
 from channels.names import CHANNELS
-from channels.sandbox import page
+from channels.sandbox import page, reporter, reports
 from channels.sandbox.behaviour import Behaviour, ErrorCode, Verdict
+from channels.sandbox.reporter import Pending
 from channels.sandbox.store import BODY_KEPT, NAME, Arrival, Store
 
 _MAX_BODY: Final = 1024 * 1024
@@ -47,6 +49,7 @@ class SandboxHttpServer(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], store: Store) -> None:
         self.store = store
         self.stopping = threading.Event()
+        self.reporter = reporter.shared()
         self._aborted: set[int] = set()
         super().__init__(address, _Handler)
 
@@ -170,7 +173,19 @@ class _Handler(BaseHTTPRequestHandler):
             except OSError:
                 self._answer(503, {"code": 2001, "message": "the journal can't be written"})
                 return
+            self._report(arrival)
         self._say(verdict, arrival)
+
+    def _report(self, arrival: Arrival) -> None:
+        """Has a message reported, where its sender asked for that: ``report_as`` is what we are called there."""
+        asked = arrival.data.get("report_as") if isinstance(arrival.data, dict) else None
+        behaviour = self.server.store.behaviour(arrival.name)
+        if not (isinstance(asked, str) and NAME.fullmatch(asked) and behaviour.receipts):
+            return
+        undelivered = self.server.store.draw() < behaviour.undelivered_rate
+        secret = reports.shared_secret(asked)
+        pending = Pending(provider=asked, secret=secret, id=arrival.provider_id, delivered=not undelivered)
+        self.server.reporter.add(pending, delay_s=behaviour.receipt_delay_ms / 1000)
 
     def _arrival(self, channel: str, name: str, body: bytes, query: Mapping[str, str]) -> Arrival:
         data = _read(body, self.headers.get("Content-Type", "")) if body else dict(query)

@@ -1,7 +1,7 @@
 """The sandbox's reports of deliveries, to be posted to ``/api/v1/receipts/<provider>``: signed, several at once.
 
 ``{"reports": [{"id": …, "status": "delivered", "at": …, "detail": …}]}``, with the seconds since 1970 in one header and
-``HMAC-SHA256(callback_secret, "<seconds>.<body>")`` in another.
+``HMAC-SHA256(secret, "<seconds>.<body>")`` in another: the provider's ``callback_secret``, else ``shared_secret``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from django.utils.crypto import salted_hmac
+
 from channels.callbacks import sign
 
 SIGNATURE: Final = "x-sandbox-signature"
@@ -20,6 +22,12 @@ DELIVERED: Final = "delivered"
 UNDELIVERED: Final = "undelivered"
 #: On its way: nothing to say yet.
 ACCEPTED: Final = "accepted"
+
+
+def shared_secret(provider: str) -> str:
+    """What the sandbox signs with for ``provider``, where nothing else was agreed on: every process of one platform
+    comes to the same."""
+    return salted_hmac("channels.sandbox.reports", provider, algorithm="sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

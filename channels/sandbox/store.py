@@ -85,6 +85,11 @@ class Store:
         with self._lock:
             return behaviour.decide(self._chance)
 
+    def draw(self) -> float:
+        """A number between 0 and 1, by chance."""
+        with self._lock:
+            return self._chance.random()
+
     def take(self, arrival: Arrival) -> None:
         """Remembers a message, in the journal first. Raises OSError when that can't be written."""
         if self._journal is not None:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
@@ -76,7 +77,7 @@ class MissingScope(Forbidden):
     code = "missing_scope"
 
 
-def client_address(request: Request) -> str:
+def client_address(request: Request | HttpRequest) -> str:
     """Where the request comes from. ``X-Forwarded-For`` counts only as far as proxies that we trust
     (``NOTIFY["TRUSTED_PROXIES"]``) wrote it: read from the right, the first address that is not one of them."""
     address: str = request.META.get("REMOTE_ADDR", "")

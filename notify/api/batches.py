@@ -35,7 +35,8 @@ def _present(found: Batch, is_test: bool) -> dict[str, Any]:
     counts = queries.batch_counts(found)
     # Only route "first" has failed deliveries that were followed by others.
     rescued = queries.batch_rescued(found) if counts[DeliveryStatus.FAILED] else 0
-    return presentation.batch(found, counts, rescued=rescued, is_test=is_test)
+    awaited = queries.batch_awaited(found, now=timezone.now()) if counts[DeliveryStatus.SENT] else 0
+    return presentation.batch(found, counts, rescued=rescued, awaited=awaited, is_test=is_test)
 
 
 class BatchDetail(ApiView):
@@ -44,8 +45,8 @@ class BatchDetail(ApiView):
     @extend_schema(
         operation_id="get_batch",
         summary="Get a batch",
-        description="How many of a batch's deliveries are in each state. `complete` only when none is in flight; what "
-        "went wrong by then is counted apart, in `failures`.",
+        description="How many of a batch's deliveries are in each state. `complete` only when none is in flight and no "
+        "receipt awaited any more (for a day at most); what went wrong by then is counted apart, in `failures`.",
         tags=["Batches"],
         parameters=[identifier("batch_id", "The batch.")],
         responses=answers(BatchShape, 404),

@@ -31,9 +31,13 @@ class TooManyBodies(NotifyError):
 
 
 class Readers:
-    """The bodies being read in this process: at most ``most``, and ``most_of_one`` of one application."""
+    """The bodies being read in this process: at most ``most``, ``most_of_one`` of one application, and
+    ``most_of_strangers`` (as many, unless given) of those who show who they are by what is in the body: providers."""
 
-    def __init__(self, *, most: int, most_of_one: int, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(
+        self, *, most: int, most_of_one: int, most_of_strangers: int | None = None, patience_s: float = _PATIENCE_S
+    ) -> None:
+        self._most_of_strangers = most_of_one if most_of_strangers is None else most_of_strangers
         self._most = most
         self._most_of_one = most_of_one
         self._patience_s = patience_s
@@ -67,12 +71,16 @@ class Readers:
         """When those began that leave no place; none while there is one."""
         every = [begun for _owner, begun in self._begun.values()]
         own = [begun for owner, begun in self._begun.values() if owner == application_id]
-        if len(own) >= self._most_of_one:
+        if len(own) >= (self._most_of_strangers if application_id is None else self._most_of_one):
             return own
         return every if len(every) >= self._most else []
 
 
-_readers = Readers(most=max(1, settings.WEB_THREADS - 1), most_of_one=max(1, settings.WEB_THREADS - 2))
+_readers = Readers(
+    most=max(1, settings.WEB_THREADS - 1),
+    most_of_one=max(1, settings.WEB_THREADS - 2),
+    most_of_strangers=max(1, settings.WEB_THREADS // 4),
+)
 
 
 @contextmanager

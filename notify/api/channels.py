@@ -32,13 +32,14 @@ class ProviderShape(Shape):
 
 
 class DegradationShape(Shape):
-    """An order that changes how a channel or a provider is used."""
+    """What changes how a channel or a provider is used: the engine's decision, or somebody's order."""
 
     id: UUID
     source: Literal["auto", "manual", "plan", "drill"]
     action: str
     target: str
     reason: str
+    author: str | None = Field(description="Who ordered it; null where the engine decided.")
     started_at: datetime
     ends_at: datetime | None
 

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from channels.acting import acting
 from notify import burials, dead_letters
 from notify.api import examples, presentation
 from notify.api.base import ApiView
@@ -19,7 +20,7 @@ from notify.api.describing import IDEMPOTENCY_KEY, answers
 from notify.api.idempotency import IdempotentPost
 from notify.api.inputs import ChannelName
 from notify.api.paging import CreatedQuery, Moment, page, parameters
-from notify.api.reads import Text, actor
+from notify.api.reads import Text, actor, worker
 from notify.api.shapes import DeadLetterPage, DiscardedShape, ReplayedShape
 from notify.api.validation import Input
 from notify.models.application import Scope
@@ -127,13 +128,14 @@ class Replay(IdempotentPost, ApiView):
     def post(self, request: Request) -> Response:
         """Replays them."""
         selection = self.read(DeadLetterSelection)
-        outcome = dead_letters.replay(
-            application=self.application,
-            is_test=self.key.is_test,
-            actor=actor(self),
-            now=timezone.now(),
-            **selection.arguments(),
-        )
+        with acting(worker(self)):
+            outcome = dead_letters.replay(
+                application=self.application,
+                is_test=self.key.is_test,
+                actor=actor(self),
+                now=timezone.now(),
+                **selection.arguments(),
+            )
         return Response(_body(outcome, "replayed"))
 
 
@@ -161,13 +163,14 @@ class Discard(IdempotentPost, ApiView):
     def post(self, request: Request) -> Response:
         """Discards them."""
         selection = self.read(DeadLetterSelection)
-        outcome = dead_letters.discard(
-            application=self.application,
-            is_test=self.key.is_test,
-            actor=actor(self),
-            now=timezone.now(),
-            **selection.arguments(),
-        )
+        with acting(worker(self)):
+            outcome = dead_letters.discard(
+                application=self.application,
+                is_test=self.key.is_test,
+                actor=actor(self),
+                now=timezone.now(),
+                **selection.arguments(),
+            )
         return Response(_body(outcome, "discarded"))
 
 

@@ -79,6 +79,7 @@ BATCH: Final[dict[str, Any]] = {
     "test": False,
     "status": "in_progress",
     "complete": False,
+    "awaiting_receipts": 120,
     "counts": {
         "scheduled": 0,
         "queued": 812,

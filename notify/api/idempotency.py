@@ -22,10 +22,12 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from notify import prepared
 from notify.api.parsers import read_body
 from notify.api.renderers import encode
 from notify.errors import FieldError, IdempotencyKeyInFlight, IdempotencyKeyReused, InvalidRequest
 from notify.models import ApiKey, Application, IdempotencyRecord
+from notify.prepared import Prepared
 
 _VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _PURGE_CHUNK: Final = 10_000
@@ -91,18 +93,33 @@ class _Seen:
 #: Lock and look in one round trip, and in this order: what a twin committed before it let go of the lock is seen, since
 #: each statement has its own snapshot. The outcome of the lock goes from one to the other as a setting of the
 #: transaction.
-_LOCK_AND_LOOK: Final = """
-SELECT set_config('goutong.locked', pg_try_advisory_xact_lock(%s)::text, true);
+_LOCK: Final = Prepared(
+    "lock", lambda: "SELECT set_config('goutong.locked', pg_try_advisory_xact_lock(%s)::text, true)", {"0": "bigint"}
+)
+_LOOK: Final = Prepared(
+    "look",
+    lambda: (
+        """
 SELECT current_setting('goutong.locked'), r.id, r.request_hash, r.status_code, r.body #>> '{}', r.created_at
   FROM (VALUES (1)) one
   LEFT JOIN notify_idempotencyrecord r ON r.application_id = %s AND r.key_hash = %s
 """
+    ),
+)
+_REMEMBER: Final = Prepared(
+    "remember",
+    lambda: (
+        "INSERT INTO notify_idempotencyrecord"
+        " (request_hash, status_code, body, created_at, application_id, key_hash) VALUES (%s, %s, %s, %s, %s, %s)"
+    ),
+)
 
 
 def _lock_and_look(application: Application, key_hash: str) -> _Seen:
     digest = hashlib.sha256(f"idempotency:{application.pk}:{key_hash}".encode()).digest()
+    lock = int.from_bytes(digest[:8], signed=True)
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK_AND_LOOK, [int.from_bytes(digest[:8], signed=True), application.pk, key_hash])
+        prepared.run(cursor, (_LOCK, [lock]), (_LOOK, [application.pk, key_hash]))
         locked, record_id, *rest = cursor.fetchone()
     if locked != "true":
         raise IdempotencyKeyInFlight(retry_after=1.0)
@@ -120,12 +137,7 @@ def _remember(*, seen: _Seen, application: Application, key_hash: str, request_h
     values: list[Any] = [request_hash, answer.status, body, timezone.now()]
     with connection.cursor() as cursor:
         if seen.record_id is None:
-            cursor.execute(
-                "INSERT INTO notify_idempotencyrecord"
-                " (request_hash, status_code, body, created_at, application_id, key_hash)"
-                " VALUES (%s, %s, %s, %s, %s, %s)",
-                [*values, application.pk, key_hash],
-            )
+            prepared.run(cursor, (_REMEMBER, [*values, application.pk, key_hash]))
         else:
             cursor.execute(
                 "UPDATE notify_idempotencyrecord SET request_hash = %s, status_code = %s, body = %s, created_at = %s"

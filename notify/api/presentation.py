@@ -122,9 +122,12 @@ def timeline(events: Iterable[TimelineEvent]) -> dict[str, Any]:
     }
 
 
-def batch(row: Batch, counts: Mapping[str, int], *, is_test: bool, rescued: int = 0) -> dict[str, Any]:
-    """A BatchShape. ``rescued``: how many failed deliveries another channel took over from."""
-    complete = not any(counts.get(status, 0) for status in IN_FLIGHT)
+def batch(
+    row: Batch, counts: Mapping[str, int], *, is_test: bool, rescued: int = 0, awaited: int = 0
+) -> dict[str, Any]:
+    """A BatchShape. ``rescued``: how many failed deliveries another channel took over from; ``awaited``: of how many
+    that were sent a receipt is to come."""
+    complete = not awaited and not any(counts.get(status, 0) for status in IN_FLIGHT)
     ended = "cancelled" if row.cancelled_at is not None else "complete"
     return {
         "id": row.id,
@@ -134,6 +137,7 @@ def batch(row: Batch, counts: Mapping[str, int], *, is_test: bool, rescued: int 
         "test": is_test,
         "status": ended if complete else "in_progress",
         "complete": complete,
+        "awaiting_receipts": awaited,
         "counts": dict(counts),
         "failures": sum(counts.get(status, 0) for status in _FAILURES) - rescued,
         "deliveries": sum(counts.values()),

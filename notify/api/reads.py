@@ -13,8 +13,10 @@ from pydantic import Field, StringConstraints
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from channels.acting import Actor
 from notify import lanes, queries, timeline
 from notify.api import examples, presentation
+from notify.api.authentication import client_address
 from notify.api.base import ApiView
 from notify.api.describing import IDEMPOTENCY_KEY, answers, identifier
 from notify.api.idempotency import IdempotentPost
@@ -149,6 +151,11 @@ class NotificationCancel(IdempotentPost, ApiView):
 def actor(view: ApiView) -> str:
     """Who acts, as timelines and dead letters name them: the application, and which of its keys."""
     return f"{view.application.name}/{view.key.name or view.key.prefix}"
+
+
+def worker(view: ApiView) -> Actor:
+    """The same, with the address the request came from: for what is written into the audit."""
+    return Actor(name=actor(view), origin=client_address(view.request))
 
 
 urlpatterns = [

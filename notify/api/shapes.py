@@ -132,7 +132,8 @@ class AcceptedBatchShape(Shape):
 
 
 class BatchShape(Shape):
-    """A batch and what became of it. ``complete`` says that nothing is in flight, not that all went well."""
+    """A batch and what became of it. ``complete`` says that nothing is in flight and no receipt awaited, not that all
+    went well."""
 
     id: UUID
     created_at: datetime
@@ -141,6 +142,7 @@ class BatchShape(Shape):
     test: bool = Field(description="Whether a test key sent it.")
     status: Literal["in_progress", "complete", "cancelled"]
     complete: bool
+    awaiting_receipts: int = Field(description="Of those sent, how many their provider is still to report on.")
     counts: dict[str, int] = Field(description="Deliveries by state, every state present.")
     failures: int = Field(
         description="Deliveries that failed, are dead or expired, without those that another channel took over from."

@@ -11,12 +11,13 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from channels.acting import acting
 from notify import templating
 from notify.api.base import ApiView
 from notify.api.describing import IDEMPOTENCY_KEY, answers
 from notify.api.idempotency import IdempotentPost
 from notify.api.paging import parameters
-from notify.api.reads import actor
+from notify.api.reads import actor, worker
 from notify.api.template_inputs import (
     NewTemplate,
     PreviewInput,
@@ -209,16 +210,17 @@ def _current(template: Template) -> TemplateVersion:
 
 
 def _publish(view: ApiView, key: str, given: TemplateInput, *, only_new: bool = False) -> TemplateVersion:
-    return templating.publish(
-        application=view.application,
-        key=key,
-        category=given.category,
-        contents=given.contents,
-        default_locale=given.default_locale,
-        author=actor(view),
-        now=timezone.now(),
-        only_new=only_new,
-    )
+    with acting(worker(view)):
+        return templating.publish(
+            application=view.application,
+            key=key,
+            category=given.category,
+            contents=given.contents,
+            default_locale=given.default_locale,
+            author=actor(view),
+            now=timezone.now(),
+            only_new=only_new,
+        )
 
 
 def _preview_faults(

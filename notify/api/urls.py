@@ -6,7 +6,7 @@ from typing import Final
 
 from django.urls import URLPattern
 
-from notify.api import batches, channels, dead_letters, notifications, reads, templates
+from notify.api import batches, channels, dead_letters, notifications, reads, receipts, templates
 
 urlpatterns: Final[list[URLPattern]] = [
     *notifications.urlpatterns,
@@ -15,4 +15,5 @@ urlpatterns: Final[list[URLPattern]] = [
     *dead_letters.urlpatterns,
     *templates.urlpatterns,
     *channels.urlpatterns,
+    *receipts.urlpatterns,
 ]

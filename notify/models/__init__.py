@@ -9,6 +9,7 @@ from notify.models.idempotency import IdempotencyRecord
 from notify.models.load import LaneLoad
 from notify.models.notification import Notification, Route
 from notify.models.pulse import LanePulse
+from notify.models.receipt import EarlyReceipt
 from notify.models.template import Template, TemplateVersion
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Delivery",
     "DeliveryKind",
     "DeliveryStatus",
+    "EarlyReceipt",
     "Event",
     "IdempotencyRecord",
     "LaneLoad",

@@ -48,6 +48,11 @@ class DeadLetter(models.Model):
             models.Index(fields=("application", "state", "-id"), name="notify_dead_letter_app"),
             models.Index(fields=("state", "channel", "reason"), name="notify_dead_letter_reason"),
             models.Index(fields=("notification_id",), name="notify_dead_letter_notif"),
+            models.Index(
+                fields=("reason", "provider", "channel", "application"),
+                name="notify_dead_letter_groups",
+                condition=models.Q(state="open"),
+            ),
         )
 
     def __str__(self) -> str:

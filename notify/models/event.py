@@ -18,6 +18,7 @@ class EventType(models.TextChoices):
     REPLAYED = "replayed", _("replayed")
     DISCARDED = "discarded", _("discarded")
     HELD = "held", _("held")
+    MARKED_SENT = "marked_sent", _("marked as sent")
     RELEASED = "released", _("lease ran out")
 
 

@@ -2,7 +2,7 @@
 -- "waiting" is a loose index scan: PostgreSQL hops from one application to the next in notify_delivery_due instead of
 -- reading one tenant's million rows (https://wiki.postgresql.org/wiki/Loose_indexscan).
 -- What is due goes by the worker's clock, but never by one that is further ahead of the database's than %(ahead_s)s.
--- %(floor)s and %(ceiling)s are literals, so partitions outside of them are pruned when the query is planned.
+-- Partitions outside of %(floor)s and %(ceiling)s are pruned as each run begins: the plan is kept (see notify.claims).
 WITH RECURSIVE clock AS MATERIALIZED (
     SELECT least(%(now)s, statement_timestamp() + make_interval(secs => %(ahead_s)s)) AS due_by
 ), waiting AS (

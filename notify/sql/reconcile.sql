@@ -1,16 +1,17 @@
 -- Accepted against accounted for, since a time. What was accepted is counted from the notifications (one delivery for
 -- each channel of route "all", at least one for "first") and from what batches promised; what became of it from the
--- deliveries, each in exactly one state.
+-- deliveries, each in exactly one state. What was sent, and whose provider will say what becomes of it, is on its way
+-- until he has, or nobody waits for it any more ("awaited").
 WITH owed AS (
     SELECT n.id, n.batch_id,
            CASE n.route WHEN 'first' THEN 1 ELSE cardinality(n.channels) END AS deliveries
       FROM notify_notification n
      WHERE n.id >= %(since)s
 ), present AS (
-    SELECT d.notification_id, d.status, count(*) AS deliveries, min(d.step) AS step
+    SELECT d.notification_id, d.status, coalesce(d.status = 'sent' AND d.receipt_until > now(), false) AS awaited, count(*) AS deliveries
       FROM notify_delivery d
      WHERE d.id >= %(since)s AND d.notification_id >= %(since)s AND d.kind = 0
-     GROUP BY d.notification_id, d.status
+     GROUP BY d.notification_id, d.status, awaited
 ), per_notification AS (
     SELECT notification_id, sum(deliveries) AS deliveries FROM present GROUP BY notification_id
 ), promised AS (
@@ -20,7 +21,8 @@ WITH owed AS (
              ON counted.batch_id = b.id
      WHERE b.id >= %(since)s
 )
-SELECT 'state', p.status, sum(p.deliveries)::bigint FROM present p GROUP BY p.status
+SELECT CASE WHEN p.awaited THEN 'awaited' ELSE 'state' END, p.status, sum(p.deliveries)::bigint
+  FROM present p GROUP BY p.awaited, p.status
 UNION ALL
 SELECT 'accepted', '', coalesce(sum(greatest(o.deliveries, coalesce(p.deliveries, 0))), 0)::bigint
   FROM owed o LEFT JOIN per_notification p ON p.notification_id = o.id

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
-from admin_portal import dashboard, demo
+from admin_portal.board import queries as board_queries
+from monitoring.health import doctor
+from monitoring.readings import reader
 
 SignIn = Callable[..., Client]
 
@@ -21,8 +23,12 @@ def _static_root() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_overview() -> None:
-    dashboard.forget()
+def _fresh_board() -> Iterator[None]:
+    """Nothing is remembered, and nobody is in the database any more when its tables are emptied."""
+    board_queries.forget()
+    yield
+    doctor.stop()
+    reader.stop()
 
 
 @pytest.fixture
@@ -49,9 +55,9 @@ def admin(sign_in: SignIn) -> Client:
 
 @pytest.fixture
 def viewer(db: None) -> Client:
-    """May look at everything that is not personal, and touch nothing: the demo's group of viewers."""
+    """May look at everything that is not personal, and touch nothing: the role of viewers."""
     user = User.objects.create(username="viewer", is_staff=True)
-    user.groups.add(demo.make_groups()[demo.VIEWERS])
+    user.groups.add(Group.objects.get(name="Viewer"))
     client = Client()
     client.force_login(user)
     return client
@@ -59,9 +65,9 @@ def viewer(db: None) -> Client:
 
 @pytest.fixture
 def operator(db: None) -> Client:
-    """A viewer who may also act: the demo's group of operators."""
+    """A viewer who may also act: the role of operators."""
     user = User.objects.create(username="operator", is_staff=True)
-    user.groups.add(demo.make_groups()[demo.OPERATORS])
+    user.groups.add(Group.objects.get(name="Operator"))
     client = Client()
     client.force_login(user)
     return client

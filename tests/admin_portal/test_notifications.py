@@ -6,9 +6,12 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from notify import address_hash
+from notify.models import Delivery
 from tests import factories
 
 LIST = "admin:notify_notification_changelist"
@@ -146,3 +149,42 @@ def test_not_even_an_administrator_changes_a_notification(admin: Client, notific
     assert answer.status_code in (200, 403, 405)
     notification.refresh_from_db()  # type: ignore[attr-defined]
     assert notification.ref == "order-17"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("typed", ["+8613800001234", "+86 138 0000 1234"])
+def test_what_was_sent_to_somebody_is_found_by_the_whole_address(viewer: Client, typed: str) -> None:
+    application = factories.make_application()
+    wanted, other = (factories.make_notification(application, channels=["sms"]) for _ in range(2))
+    for notification, number in ((wanted, "+8613800001234"), (other, "+8613800001235")):
+        factories.make_delivery(
+            notification, "sent", channel="sms", address=number, address_hash=address_hash.of(number)
+        )
+    html = viewer.get(reverse("admin:notify_notification_changelist"), {"q": typed}).content.decode()
+    assert str(wanted.pk) in html
+    assert str(other.pk) not in html
+
+
+@pytest.mark.parametrize("typed", ["+861380000123", "%", "13800001234", "+86138*****1234"])
+def test_a_part_of_an_address_finds_nothing(viewer: Client, typed: str) -> None:
+    notification = factories.make_notification(factories.make_application(), channels=["sms"])
+    number = "+8613800001234"
+    factories.make_delivery(notification, "sent", channel="sms", address=number, address_hash=address_hash.of(number))
+    html = viewer.get(reverse("admin:notify_notification_changelist"), {"q": typed}).content.decode()
+    assert str(notification.pk) not in html
+
+
+def test_an_address_is_looked_for_by_its_index(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        rows = Delivery.objects.filter(address_hash__in=address_hash.candidates(["+8613800001234"]))
+        assert "address" in rows.explain()
+        assert "Bitmap Index Scan" in rows.explain()
+
+
+def test_the_page_of_a_notification_draws_its_stages(viewer: Client) -> None:
+    notification = factories.make_notification(factories.make_application())
+    delivery = factories.make_delivery(notification, "delivered", delivered_at=factories.now())
+    factories.make_attempt(delivery, "sent", provider="mail-east")
+    html = viewer.get(reverse("admin:notify_notification_change", args=(notification.pk,))).content.decode()
+    assert "stage-rail" in html
+    assert html.index("Stage by stage") < html.index("Timeline")

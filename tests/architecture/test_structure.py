@@ -17,7 +17,7 @@ from channels.names import CONTROL_QUEUE, LANES
 from config import procfile
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ROOMS = ("admin_portal", "channels", "config", "monitoring", "notify", "tests")
+ROOMS = ("admin_portal", "bench", "channels", "config", "monitoring", "notify", "tests")
 LONGEST_FILE = 320
 LONGEST_TEST_FILE = 600
 LONGEST_FUNCTION = 65

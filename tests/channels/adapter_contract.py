@@ -70,6 +70,7 @@ class AdapterContract:
         with self.built(config) as adapter:
             receipt = adapter.send(self.message_for(0), timeout=5)
         assert isinstance(receipt, SendReceipt)
+        assert adapter.takes_callbacks or not receipt.receipts, "reports are promised that nobody can hear"
 
     def test_a_batch_gets_one_answer_for_each_message_even_when_some_fail(self, config: dict[str, Any]) -> None:
         messages = [self.message_for(0, text=str(number)) for number in range(5)]

@@ -71,6 +71,10 @@ class CallbackContract:
         assert [(event.provider_message_id, event.delivered) for event in events] == [("m1", True), ("m2", False)]
         assert (events[0].at, events[0].detail) == (at, "fine")
 
+    def test_its_callbacks_are_taken(self) -> None:
+        adapter = registry.build(adapter=self.adapter, provider="p", config=self.config)
+        assert adapter.takes_callbacks
+
     def test_what_says_nothing_yet_is_no_event(self) -> None:
         assert self.parse(self.request(Told("m1", delivered=None), now=self.now())) == []
 

@@ -15,8 +15,10 @@ from channels.adapters.http_sms import HttpSmsAdapter
 from channels.callbacks import CallbackForged, CallbackUnreadable, sign
 from channels.errors import ConfigurationError
 from channels.sandbox import reports
+from channels.sandbox.server import Sandbox
 from channels.types import CallbackRequest
 from tests.channels.callback_contract import CallbackContract, Told
+from tests.channels.wire import message
 
 SECRET = "s3cret"
 STATUSES = {True: "DELIVRD", False: "UNDELIV", None: "ENROUTE"}
@@ -189,6 +191,37 @@ class TestShapes:
     def test_a_report_of_no_message_is_unreadable(self, identifier: bytes) -> None:
         with pytest.raises(CallbackUnreadable):
             self.parse(b'{"sid": ' + identifier + b', "stat": "DELIVRD"}')
+
+
+class TestPromises:
+    """Who can't be heard must not be judged by what he does not say."""
+
+    def test_a_provider_whose_reports_can_be_read_takes_them(self) -> None:
+        adapter = HttpSmsAdapter(provider="p", config=reading(header="X-Sig"))
+        assert adapter.takes_callbacks
+
+    def test_without_a_way_to_read_reports_none_are_waited_for(self) -> None:
+        with Sandbox(smtp_port=None) as server:
+            url = f"{server.url}/sms/p/send"
+            config = {**reading(header="X-Sig"), "url": url}
+            heard = HttpSmsAdapter(provider="p", config=config)
+            deaf = HttpSmsAdapter(provider="p", config={"url": url, "receipts": True})
+            assert heard.send(message(), timeout=5).receipts
+            assert not deaf.send(message(), timeout=5).receipts
+            assert not deaf.takes_callbacks
+
+    def test_the_sandbox_signs_with_a_secret_of_the_platforms_own_where_none_was_agreed_on(self) -> None:
+        adapter = registry.build(adapter="sandbox", provider="sms-a", config={"receipts": "later"})
+        now = datetime.now(UTC)
+        said = [reports.Report(id="1", status=reports.DELIVERED, at=now)]
+
+        def parse(secret: str) -> list[Any]:
+            headers, body = reports.write(said, secret=secret, now=now)
+            return adapter.parse_callback(CallbackRequest(headers=headers, body=body))
+
+        assert len(parse(reports.shared_secret("sms-a"))) == 1
+        with pytest.raises(CallbackForged):
+            parse(reports.shared_secret("sms-b"))
 
 
 class TestConfiguration:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,6 +12,7 @@ from uuid import uuid4
 import pytest
 import redis
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from channels import breaker, directory, engine, gateway, quality, routing
@@ -139,22 +142,46 @@ def test_a_channel_whose_providers_have_been_ill_and_are_well_again_is_at_rest()
     assert directory.channel("sms").at_rest
 
 
-def test_receipts_that_nobody_takes_in_yet_count_against_nobody() -> None:
-    name = provider("a")
-    provider("b")
-    now = datetime.now(UTC)
-    past = now - timedelta(seconds=340)
-    sent = SendReceipt(receipts=True)
-    results = [
-        SendResult(
-            message=message(),
-            tries=(ProviderTry(provider=name, started_at=past, latency_ms=5.0, receipt=sent),),
-            receipt=sent,
-        )
-        for _ in range(60)
-    ]
-    quality.note(results, now=past)
+def due_s() -> float:
+    """How long ago a message was handed over whose receipt is looked at now: in the middle of that minute."""
+    now = time.time()
+    return now - ((now - 360) // 60 * 60 + 30)
+
+
+def take(name: str, *, count: int, ago_s: float, receipts: bool = True) -> None:
+    """As if ``name`` had taken so many messages a while ago, on which it is to report."""
+    past = datetime.now(UTC) - timedelta(seconds=ago_s)
+    sent = SendReceipt(receipts=receipts)
+    one = ProviderTry(provider=name, started_at=past, latency_ms=5.0, receipt=sent)
+    quality.note([SendResult(message=message(), tries=(one,), receipt=sent) for _ in range(count)], now=past)
+
+
+def test_a_provider_whose_receipts_do_not_come_loses_a_part_of_its_share() -> None:
+    name, other = provider("a", receipts="later"), provider("b")
+    take(name, count=60, ago_s=due_s())
     tell(name, *[None] * 40)
+    tell(other, *[None] * 40)
+    (change,) = engine.evaluate(now=timezone.now())
+    assert (change.target, change.after) == (f"provider:{name}", "degraded")
+    assert "100% of 60 receipts missing or later than 300 s" in change.reason
+
+
+def test_receipts_that_come_in_time_cost_nothing() -> None:
+    name, other = provider("a", receipts="later"), provider("b")
+    take(name, count=60, ago_s=due_s())
+    for _ in range(60):
+        came = datetime.now(UTC) - timedelta(seconds=due_s() - 10)
+        quality.note_receipt(provider=name, delay_s=10, delivered=True, now=came)
+    tell(name, *[None] * 40)
+    tell(other, *[None] * 40)
+    assert engine.evaluate(now=timezone.now()) == []
+
+
+def test_who_does_not_report_is_not_judged_by_reports() -> None:
+    name, other = provider("a"), provider("b")
+    take(name, count=60, ago_s=due_s(), receipts=False)
+    tell(name, *[None] * 40)
+    tell(other, *[None] * 40)
     assert engine.evaluate(now=timezone.now()) == []
 
 
@@ -227,19 +254,6 @@ def test_a_provider_that_is_removed_leaves_no_standing() -> None:
     assert not Standing.objects.exists()
 
 
-def test_a_pinned_provider_stays_as_a_person_has_put_it() -> None:
-    bad, good = provider("bad"), provider("good")
-    now = timezone.now()
-    pinned = ProviderStanding(
-        state=ProviderState.HEALTHY, share=1.0, since=now, changed_at=now, reason="by hand", pinned=True
-    )
-    put(**{f"provider:{bad}": pinned})
-    tell(bad, *[Unavailable] * 60)
-    tell(good, *[None] * 60)
-    engine.evaluate(now=timezone.now())
-    assert state(bad) == "healthy"
-
-
 def test_when_all_fail_at_once_the_channel_escalates_and_nobody_is_shuffled() -> None:
     Channel.objects.create(name="sms", fallback=["email"])
     names = [provider("a"), provider("b")]
@@ -248,3 +262,28 @@ def test_when_all_fail_at_once_the_channel_escalates_and_nobody_is_shuffled() ->
     now = timezone.now()
     changes = [one for step in range(12) for one in engine.evaluate(now=now + timedelta(seconds=step * 3))]
     assert any(one.target == "channel:sms" and one.after == ChannelState.SHEDDING for one in changes)
+
+
+def test_events_past_keeping_are_removed_and_the_others_stay(settings: Any) -> None:
+    now, kept = timezone.now(), settings.CHANNELS["DEGRADATIONS_KEPT_DAYS"]
+    for age in (kept - 1, kept + 1, kept + 100):
+        DegradationEvent.objects.create(
+            target="channel:sms",
+            before="normal",
+            after="paused",
+            share_before=1.0,
+            share_after=0.0,
+            reason="nobody carries",
+            at=now - timedelta(days=age),
+        )
+    assert standings.forget_past(now=now) == 2
+    assert DegradationEvent.objects.get().at == now - timedelta(days=kept - 1)
+
+
+def test_two_evaluators_at_once_decide_once() -> None:
+    bad = provider("bad")
+    tell(bad, *[Unavailable] * 50)
+    with closing(connection.copy()) as another, another.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [standings._ENGINE_LOCK])
+        assert engine.evaluate(now=timezone.now()) == []
+    assert [one.after for one in engine.evaluate(now=timezone.now())][:1] == ["open"]

@@ -34,7 +34,7 @@ from config import embedded, ports
 from tests.channels.quality_results import MINUTE, Process, result
 from tests.conftest import WaitFor
 
-pytestmark = pytest.mark.usefixtures("clean_redis")
+pytestmark = pytest.mark.usefixtures("redis_apart")
 
 
 class TestWhoseFaultItWas:
@@ -100,6 +100,13 @@ class TestFaultsInARow:
         process = Process()
         process.tell(result(Unavailable()), result(None))
         assert process.figures().consecutive_faults == 0
+
+    def test_those_that_are_told_of_late_since_they_fell_over_are_not_in_a_row(self) -> None:
+        process = Process()
+        fell_over = [result(Unavailable(), ms=10.0 + number) for number in range(12)]
+        process.tell(*[result(None, ms=10.0 + number) for number in range(12)])
+        process.tell(*fell_over)  # all of them, after the successes of the same moments
+        assert process.ledger.own_run("a") <= 1
 
     def test_neither_recipients_nor_throttling_end_them(self) -> None:
         process = Process()

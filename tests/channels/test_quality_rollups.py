@@ -18,7 +18,7 @@ from channels.models import ProviderMinute
 from channels.quality import rollups
 from tests.channels.quality_results import Process, result
 
-pytestmark = [pytest.mark.usefixtures("clean_redis"), pytest.mark.django_db]
+pytestmark = [pytest.mark.usefixtures("redis_apart"), pytest.mark.django_db]
 
 
 def roll_up(process: Process) -> int:

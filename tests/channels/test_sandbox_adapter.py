@@ -86,6 +86,15 @@ def test_receipts_come_as_configured(receipts: object, delivered: bool, later: b
     assert (receipt.delivered, receipt.receipts) == (delivered, later)
 
 
+def test_by_its_server_too_receipts_come_as_configured() -> None:
+    with Sandbox(smtp_port=None) as server:
+        later = sandbox(base_url=server.url, receipts="later").send(message(), timeout=5)
+        none = sandbox(base_url=server.url).send(message(), timeout=5)
+        asked = [arrival.data.get("report_as") for arrival in server.store.messages("p")]
+    assert (later.receipts, none.receipts) == (True, False)
+    assert asked == [None, "p"]
+
+
 def test_a_seed_repeats_the_sequence_of_failures() -> None:
     def played() -> list[bool]:
         answers = sandbox(error_rate=0.5, seed=7).send_batch([message() for _number in range(50)], timeout=1)

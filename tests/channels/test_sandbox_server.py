@@ -8,13 +8,16 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
 
+from channels import registry
 from channels.adapters.http_sms import HttpSmsAdapter
 from channels.adapters.smtp import SmtpAdapter
 from channels.errors import (
@@ -27,10 +30,13 @@ from channels.errors import (
     Throttled,
     Unavailable,
 )
-from channels.sandbox import store
+from channels.sandbox import reports, store
 from channels.sandbox.behaviour import Behaviour
+from channels.sandbox.reporter import Pending, Reporter
 from channels.sandbox.server import Sandbox
+from channels.types import CallbackRequest
 from tests.channels.wire import message
+from tests.conftest import WaitFor
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -312,3 +318,90 @@ def test_the_command_says_what_is_missing(environment: dict[str, str], words: st
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+class Platform:
+    """Takes reports where the platform would: refuses the first so many."""
+
+    def __init__(self, *, refusals: int = 0) -> None:
+        self.reports: list[tuple[str, dict[str, Any]]] = []
+        self.refusals = refusals
+        platform = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                request = CallbackRequest(headers={k.lower(): v for k, v in self.headers.items()}, body=body)
+                self.send_response(platform.take(self.path, request))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_rest: object) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}/receipts"
+
+    def take(self, path: str, request: CallbackRequest) -> int:
+        if self.refusals:
+            self.refusals -= 1
+            return 503
+        provider = path.rpartition("/")[2]
+        adapter = registry.build(adapter="sandbox", provider=provider, config={"receipts": "later"})
+        for event in adapter.parse_callback(request):
+            self.reports.append((provider, {"id": event.provider_message_id, "delivered": event.delivered}))
+        return 200
+
+    def __enter__(self) -> Platform:
+        return self
+
+    def __exit__(self, *_rest: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class TestReports:
+    @pytest.fixture
+    def platform(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+        """Which the sandbox's servers that begin now report to."""
+        with Platform() as platform:
+            made = Reporter(platform.url)
+            monkeypatch.setattr("channels.sandbox.reporter._Shared.reporter", made)
+            yield platform
+
+    def test_what_it_took_is_reported_where_that_was_asked_for(self, platform: Platform, wait_for: WaitFor) -> None:
+        with Sandbox(smtp_port=None) as server:
+            server.store.set_behaviour("a", Behaviour(receipt_delay_ms=1))
+            ids = [
+                call(server, "POST", "/sms/a/send", {"id": str(number), "report_as": asked})[1]["data"]["id"]
+                for number, asked in enumerate(["sms-a", "sms-b", "../etc", None])
+            ]
+            wait_for(lambda: len(platform.reports) >= 2)
+        assert sorted((provider, said["id"]) for provider, said in platform.reports) == sorted(
+            zip(["sms-a", "sms-b"], ids, strict=False)
+        )
+
+    def test_a_share_is_reported_as_not_delivered(self, platform: Platform, wait_for: WaitFor) -> None:
+        with Sandbox(smtp_port=None) as server:
+            server.store.set_behaviour("a", Behaviour(receipt_delay_ms=1, undelivered_rate=1))
+            call(server, "POST", "/sms/a/send", {"id": "1", "report_as": "sms-a"})
+            wait_for(lambda: platform.reports)
+        assert platform.reports[0][1]["delivered"] is False
+
+    def test_receipts_can_stop_while_messages_are_taken(self, platform: Platform, wait_for: WaitFor) -> None:
+        with Sandbox(smtp_port=None) as server:
+            server.store.set_behaviour("a", Behaviour(receipts=False))
+            assert call(server, "POST", "/sms/a/send", {"id": "1", "report_as": "sms-a"})[0] == 200
+            server.store.set_behaviour("a", Behaviour(receipt_delay_ms=1))
+            _status, answer = call(server, "POST", "/sms/a/send", {"id": "2", "report_as": "sms-a"})
+            wait_for(lambda: platform.reports)
+        assert [said["id"] for _provider, said in platform.reports] == [answer["data"]["id"]]
+
+    def test_what_was_not_taken_in_comes_again(self, platform: Platform, wait_for: WaitFor) -> None:
+        platform.refusals = 1
+        Reporter(platform.url).add(Pending(provider="sms-a", secret=reports.shared_secret("sms-a"), id="1"), delay_s=0)
+        wait_for(lambda: platform.reports)

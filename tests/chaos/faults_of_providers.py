@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Final
 
 from tests.chaos.fault import Cause, Expect, Fault
-from tests.chaos.scene import PROVIDER, Scene, wait_until
+from tests.chaos.judge import Evidence
+from tests.chaos.scene import PROVIDER, SECRET, Scene, Stuck, wait_until
 
 _UNKNOWN: Final = frozenset({Cause.UNKNOWN})
 _AGAIN: Final = (
@@ -19,10 +21,10 @@ def _misbehave(kind: str, *, what: str, policy: str = "resend", **more: Any) -> 
     unknown = Expect(duplicates=_UNKNOWN, why=_AGAIN)
     return Fault(
         what=what + ("; the channel holds what is not known" if held else ""),
-        ends="the provider answers properly again",
         policy=policy,
-        inject=lambda scene: scene.provider.behave(kind=kind),
         **{
+            "ends": "the provider answers properly again",
+            "inject": lambda scene: scene.provider.behave(kind=kind),
             "name": f"provider_{kind}" + ("_hold" if held else ""),
             "heal": lambda scene: scene.provider.behave(),
             "expect": Expect(why="none: 'hold' sends nothing again", ends=frozenset({"held"})) if held else unknown,
@@ -70,15 +72,50 @@ HOUR = _misbehave(
 )
 
 
-def _receipts_missing(scene: Scene) -> str:
-    answer = scene.company.call("POST", f"receipts/{PROVIDER}", {})
-    return "the product has no POST /api/v1/receipts/{provider} yet" if answer.status == 404 else "not written yet"
+_EVENTS: Final = """
+SELECT d.id::text, d.status, count(e.id)
+  FROM notify_delivery d LEFT JOIN notify_event e ON e.delivery_id = d.id AND e.type = 'receipt' AND e.id >= %s::uuid
+ WHERE d.id >= %s::uuid AND d.provider = %s
+ GROUP BY d.id, d.status
+"""
+
+
+def _report_badly(scene: Scene) -> None:
+    url = f"{scene.live.url}/api/v1/receipts/{PROVIDER}"
+    scene.provider.behave(kind="answer", receipts={"url": url, "secret": SECRET})
+
+
+def _untrue(scene: Scene) -> dict[str, str]:
+    """Deliveries that do not say what their provider reported: how they stand."""
+    told = scene.provider.receipts()
+    found = {row[0]: row[1:] for row in scene.rows(_EVENTS, str(scene.floor), str(scene.floor), PROVIDER)}
+    untrue = {}
+    for identifier, said in told.items():
+        status, events = found.get(identifier, ("", 0))
+        right = "delivered" if said[-1] == "DELIVRD" else "failed"
+        # One entry in the history for each thing that changed something, however often it was said.
+        if status != right or not 1 <= events <= len(said):
+            untrue[identifier] = f"{said}: {status}, {events} receipts in its history"
+    return untrue
+
+
+def _check_receipts(scene: Scene, _evidence: Evidence) -> list[str]:
+    with contextlib.suppress(Stuck):
+        wait_until(lambda: not _untrue(scene), limit_s=30, what="every delivery says what was reported of it")
+    told, untrue = scene.provider.receipts(), _untrue(scene)
+    scene.notes["reported"] = len(told)
+    if not told:
+        return ["nothing was reported"]
+    return [f"{len(untrue)} deliveries are not what was reported: {sorted(untrue.values())[:3]}"] if untrue else []
 
 
 RECEIPTS = _misbehave(
     "answer",
     name="provider_receipts",
-    what="the provider sends its receipts twice and out of order",
-    expect=Expect(),
-    missing=_receipts_missing,
+    what="the provider sends its receipts twice and out of order, some before it answers, some contrary to each other",
+    inject=_report_badly,
+    expect=Expect(ends=frozenset({"failed"})),
+    receipts=True,
+    check=_check_receipts,
+    ends="the provider reports nothing any more",
 )

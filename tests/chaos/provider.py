@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import hmac
 import json
 import os
 import random
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 #: What it does with a request, and whether it has taken the message all the same.
 KINDS: Final[dict[str, bool]] = {
@@ -35,7 +37,7 @@ KINDS: Final[dict[str, bool]] = {
     "hour": False,  # 429 with Retry-After: 3600
     "unavailable": False,
 }
-_MANNERS: Final = {"kind": "answer", "share": 1.0, "latency_s": 0.1, "late_s": 3.0}
+_MANNERS: Final = {"kind": "answer", "share": 1.0, "latency_s": 0.1, "late_s": 3.0, "receipts": None}
 
 
 @dataclass
@@ -47,16 +49,17 @@ class Gateway:
 
     def __post_init__(self) -> None:
         self._random = random.Random(7)
-        self._answers: dict[str, Callable[[asyncio.StreamWriter], None]] = {
-            "answer": lambda writer: _write(writer, 200, {"code": 0, "data": {"id": uuid.uuid4().hex}}),
-            "late": lambda writer: _write(writer, 200, {"code": 0, "data": {"id": uuid.uuid4().hex}}),
-            "garbage": lambda writer: writer.write(b"\x16\x03\x01 this is not HTTP\r\n\r\n"),
-            "nonsense": lambda writer: _write(writer, 200, "<html>Welcome to nginx!</html>"),
-            "cut": _cut,
-            "reset": _reset,
-            "error_inside": lambda writer: _write(writer, 200, {"code": 500, "message": "system busy"}),
-            "hour": lambda writer: _write(writer, 429, {"code": 429}, "Retry-After: 3600\r\n"),
-            "unavailable": lambda writer: _write(writer, 503, {"code": 503}),
+        self._postman = Postman(self._random)
+        self._answers: dict[str, Callable[[asyncio.StreamWriter, str], None]] = {
+            "answer": lambda writer, name: _write(writer, 200, {"code": 0, "data": {"id": name}}),
+            "late": lambda writer, name: _write(writer, 200, {"code": 0, "data": {"id": name}}),
+            "garbage": lambda writer, _name: writer.write(b"\x16\x03\x01 this is not HTTP\r\n\r\n"),
+            "nonsense": lambda writer, _name: _write(writer, 200, "<html>Welcome to nginx!</html>"),
+            "cut": lambda writer, _name: _cut(writer),
+            "reset": lambda writer, _name: _reset(writer),
+            "error_inside": lambda writer, _name: _write(writer, 200, {"code": 500, "message": "system busy"}),
+            "hour": lambda writer, _name: _write(writer, 429, {"code": 429}, "Retry-After: 3600\r\n"),
+            "unavailable": lambda writer, _name: _write(writer, 503, {"code": 503}),
         }
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -84,17 +87,65 @@ class Gateway:
     async def _take(self, message: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
         manners = self.manners
         kind = manners["kind"] if self._random.random() < manners["share"] else "answer"
+        name = uuid.uuid4().hex
         self._note(message, kind)
+        if manners["receipts"] and kind == "answer":
+            self._postman.report(message["id"], name, self.journal.with_suffix(".receipts"), **manners["receipts"])
         if kind == "silence":
             await asyncio.sleep(3600)
         await asyncio.sleep(manners["late_s"] if kind == "late" else manners["latency_s"])
-        self._answers[kind](writer)
+        self._answers[kind](writer, name)
         return kind not in ("garbage", "cut", "reset")
 
     def _note(self, message: dict[str, Any], kind: str) -> None:
         entry = {"at": time.time(), "id": message["id"], "text": message["text"], "kind": kind, "taken": KINDS[kind]}
         with self.journal.open("ab") as file:
             file.write(json.dumps(entry).encode() + b"\n")
+
+
+class Postman:
+    """Reports what became of messages, badly: each report twice, on-its-way after delivered, some before the message
+    itself was answered, and of some messages first one thing and then the contrary."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._random = chance
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def report(self, message: str, name: str, journal: Path, *, url: str, secret: str) -> None:
+        """Has the message that the sender calls ``message``, and we ``name``, reported; writes down what is true."""
+        drawn = self._random.random()
+        said = ["DELIVRD"] if drawn < 0.8 else ["UNDELIV"] if drawn < 0.9 else ["UNDELIV", "DELIVRD"]
+        with journal.open("ab") as file:
+            file.write(json.dumps({"id": message, "said": said}).encode() + b"\n")
+        reports = [*said, *said, "ENROUTE", "ENROUTE"]
+        self._random.shuffle(reports)
+        for status in reports:
+            delay_s = 0.0 if self._random.random() < 0.2 else self._random.uniform(0.0, 2.0)
+            task = asyncio.create_task(self._bring({"sid": name, "stat": status}, delay_s, url, secret))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _bring(self, report: dict[str, str], delay_s: float, url: str, secret: str) -> None:
+        body = json.dumps(report).encode()
+        signature = hmac.digest(secret.encode(), body, "sha256").hex()
+        await asyncio.sleep(delay_s)
+        while True:  # as a provider does, until somebody takes it
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, ValueError):
+                if await _post(url, body, signature) == 200:
+                    return
+            await asyncio.sleep(0.5)
+
+
+async def _post(url: str, body: bytes, signature: str) -> int:
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    try:
+        head = f"POST {parts.path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Signature: {signature}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        return int((await reader.readuntil(b"\r\n")).split(b" ")[1])
+    finally:
+        writer.close()
 
 
 def _write(writer: asyncio.StreamWriter, status: int, content: Any, headers: str = "") -> None:

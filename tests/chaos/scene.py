@@ -31,6 +31,18 @@ PROVIDER = "chaos-gateway"
 #: What runs in a stack for chaos, besides the servers: the channel under fire and whatever looks after it.
 PROCESSES = "web,lifeboat,sms,control,beat"
 CONCURRENCY = 16
+SECRET = "what the gateway signs its reports with"
+_REPORTS = {
+    "receipts": True,
+    "callback_secret": SECRET,
+    "callback": {
+        "signature": {"header": "X-Signature"},
+        "message_id": "sid",
+        "status": "stat",
+        "delivered": ["DELIVRD"],
+        "pending": ["ENROUTE"],
+    },
+}
 
 
 class Stuck(Exception):
@@ -100,6 +112,12 @@ class Provider:
             return []
         return [json.loads(line) for line in self.journal.read_text().splitlines()]
 
+    def receipts(self) -> dict[str, list[str]]:
+        """What it reports of each message, by our ids, in the order in which it happened."""
+        journal = self.journal.with_suffix(".receipts")
+        lines = journal.read_text().splitlines() if journal.exists() else []
+        return {entry["id"]: entry["said"] for entry in map(json.loads, lines)}
+
     def answered(self) -> int:
         """How many messages it took and said yes to."""
         return sum(entry["kind"] == "answer" for entry in self.entries())
@@ -143,6 +161,7 @@ class Scene:
     key: str
     policy: str = ""
     timeout_s: float = 0.0
+    receipts: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
 
@@ -162,9 +181,9 @@ class Scene:
             "shell", "-c", f"from channels.models import Provider; Provider.objects.filter(name='{PROVIDER}').delete()"
         )
 
-    def configure(self, *, policy: str, timeout_s: float) -> None:
-        """Has the sms channel use our provider, and nothing else."""
-        if (self.policy, self.timeout_s) == (policy, timeout_s):
+    def configure(self, *, policy: str, timeout_s: float, receipts: bool = False) -> None:
+        """Has the sms channel use our provider, and nothing else; with ``receipts``, one that reports."""
+        if (self.policy, self.timeout_s, self.receipts) == (policy, timeout_s, receipts):
             return
         self.company.configure(
             {
@@ -181,12 +200,13 @@ class Scene:
                             "body": '{"id": {{ id | json }}, "to": {{ to | json }}, "text": {{ text | json }}}',
                             "success": {"path": "code", "equals": 0},
                             "message_id": "data.id",
+                            **(_REPORTS if receipts else {}),
                         },
                     }
                 ],
             }
         )
-        self.policy, self.timeout_s = policy, timeout_s
+        self.policy, self.timeout_s, self.receipts = policy, timeout_s, receipts
 
     def start_load(self, *, name: str, rate: float) -> tuple[Child, Path]:
         """Starts the load's process; returns it and where its record is."""

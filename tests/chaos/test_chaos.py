@@ -26,7 +26,12 @@ def scene(live_stack: LiveStack) -> Iterator[Scene]:
 
 @pytest.mark.parametrize(
     "fault",
-    [faults_of_processes.WORKER_KILLED, faults_of_engines.VALKEY_RESETS, faults_of_providers.CUT],
+    [
+        faults_of_processes.WORKER_KILLED,
+        faults_of_engines.VALKEY_RESETS,
+        faults_of_providers.CUT,
+        faults_of_providers.RECEIPTS,
+    ],
     ids=lambda fault: fault.name,
 )
 def test_nothing_is_lost_and_every_duplicate_is_explained(scene: Scene, fault: Fault) -> None:

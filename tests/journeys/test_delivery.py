@@ -125,6 +125,15 @@ def providers(*, smtp_port: int, gateway_url: str, secret: str) -> list[dict[str
                 "body": '{"id": {{ id | json }}, "to": {{ to | json }}, "text": {{ text | json }}}',
                 "success": {"path": "code", "equals": 0},
                 "message_id": "data.id",
+                "receipts": True,
+                "callback_secret": "agreed",
+                "callback": {
+                    "signature": {"header": "X-Token", "method": "secret"},
+                    "message_id": "msg",
+                    "status": "state",
+                    "delivered": ["DELIVRD"],
+                    "detail": "why",
+                },
             },
         },
         {"name": "hook-a", "channel": "webhook", "adapter": "webhook", "config": {"signing_secret": secret}},
@@ -251,6 +260,48 @@ def test_what_a_test_key_sends_reaches_nobody(journey: Journey, wait_for: WaitFo
     sent = tester.send(to={"email": "li@example.com"}, channels=["email"], content={"subject": "Hi", "text": "Hello"})
     wait_for(lambda: tester.status(sent) == "delivered", timeout=30)
     assert len(journey.box.mails) == before
+
+
+def report(company: Company, said: dict[str, Any], *, token: str = "agreed") -> int:
+    """What the gateway's callback is answered with."""
+    url = f"{company.live.url}/api/v1/receipts/gateway-a"
+    headers = {"X-Token": token, "Content-Type": "application/json"}
+    with urllib3.PoolManager(retries=False, timeout=10) as http:
+        return http.request("POST", url, body=json.dumps(said), headers=headers).status
+
+
+def test_what_the_gateway_reports_is_what_the_application_sees_and_is_told(journey: Journey, wait_for: WaitFor) -> None:
+    company = journey.company
+    hook = next(one.headers["host"] for one in journey.hook)
+    sent = company.send(
+        to={"phone": "+8613800001235", "email": "li@example.com"},
+        channels=["sms", "email"],
+        route="first",
+        template="welcome",
+        locale="zh-CN",
+        params={"name": "x"},
+        callback_url=f"http://{hook}/reported",
+    )
+    wait_for(lambda: company.status(sent) == "sent", timeout=30)
+    reported = {"msg": f"gw-{len(journey.gateway)}", "state": "UNDELIV", "why": "not in use"}
+    assert company.reconcile()["in_flight"]["sent"] >= 1
+    assert report(company, reported, token="guessed") == 401
+    assert report(company, reported) == report(company, reported) == 200
+
+    def states() -> dict[str, str]:
+        rows = company.get(f"notifications/{sent['id']}")["deliveries"]
+        return {row["channel"]: row["status"] for row in rows}
+
+    wait_for(lambda: states() == {"sms": "failed", "email": "sent"}, timeout=30)
+    events = company.get(f"notifications/{sent['id']}/timeline")["events"]
+    told = [(one["provider"], one["outcome"], one["reason"]) for one in events if one["type"] == "receipt"]
+    assert told == [("gateway-a", "undelivered", "not in use")]
+
+    def callbacks() -> list[str]:
+        bodies = [json.loads(one.body) for one in journey.hook if one.path == "/reported"]
+        return sorted(f"{one['type']} {one['data']['delivery']['channel']}" for one in bodies)
+
+    wait_for(lambda: callbacks() == ["delivery.failed sms", "delivery.sent email", "delivery.sent sms"], timeout=30)
 
 
 def test_flower_shows_every_lane_s_worker_and_its_drains(live_stack: LiveStack, wait_for: WaitFor) -> None:

@@ -4,16 +4,15 @@ critical goes on as if nothing were. A stack of its own, with limits low enough 
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import urllib3
 
+from bench.load.spike import Spike
 from tests.conftest import WaitFor
 from tests.journeys.client import Company, Load
 from tests.stack.live import LiveStack, MakeStack
@@ -34,44 +33,6 @@ CRITICAL: dict[str, Any] = {
 }
 
 pytestmark = [pytest.mark.xdist_group("live_stack"), pytest.mark.timeout(180)]
-
-
-@dataclass
-class Spike:
-    """Batches of bulk from several threads, each at its own pace whatever is answered."""
-
-    company: Company
-    statuses: Counter[int] = field(default_factory=Counter)
-    accepted: int = 0
-    refusals: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-
-    def run(self, *, seconds: float) -> None:
-        """Sends for so long."""
-        until = time.monotonic() + seconds
-        threads = [threading.Thread(target=self._send, args=(until,), daemon=True) for _ in range(THREADS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(seconds + 30)
-
-    def _send(self, until: float) -> None:
-        body = {
-            "channels": ["sms"],
-            "content": {"text": "Sale"},
-            "priority": "bulk",
-            "recipients": [{"to": {"phone": f"+86138{number:08d}"}} for number in range(BATCH)],
-        }
-        due = time.monotonic()
-        while (now := time.monotonic()) < until:
-            if due > now:
-                threading.Event().wait(due - now)
-            due += EVERY_S
-            answer = self.company.call("POST", "notifications/batch", body)
-            self.statuses[answer.status] += 1
-            if answer.status == 202:
-                self.accepted += answer.json()["accepted"]
-            elif answer.status == 429:
-                self.refusals.append((answer.headers.get("Retry-After", ""), answer.json()))
 
 
 @pytest.fixture
@@ -99,7 +60,7 @@ def test_a_spike_of_bulk_is_shaved_and_what_is_critical_does_not_notice(live: Li
         "config": {"latency_ms": LATENCY_MS, "journal": True},
     }
     company = Company(live, "spike", configuration={"providers": [provider]})
-    spike = Spike(company)
+    spike = Spike(company, batch=BATCH, threads=THREADS, every_s=EVERY_S)
     with Load(company, CRITICAL) as critical:
         wait_for(lambda: len(critical.accepted) > 10, timeout=30)
         began = time.monotonic()
@@ -114,16 +75,16 @@ def test_a_spike_of_bulk_is_shaved_and_what_is_critical_does_not_notice(live: Li
     during = [seconds for _status, seconds in critical.between(began, ended)]
     print(
         f"\nspike: {dict(spike.statuses)}, {spike.accepted} accepted, {lane=}, drained in {drained - ended:.1f} s,"
-        f" Retry-After {Counter(wait for wait, _problem in spike.refusals)};"
+        f" Retry-After {Counter(one.retry_after for one in spike.refusals)};"
         f" critical: {len(during)} requests, p99 {statistics.quantiles(during, n=100)[98] * 1000:.0f} ms"
     )
 
     assert {status for _began, status, _took in critical.answers} == {202}
     assert set(spike.statuses) == {202, 429}
-    for wait, problem in spike.refusals:
-        assert 1 <= int(wait) <= 300
-        assert problem["code"] == "lane_saturated"
-        assert LANE in problem["detail"]
+    for refusal in spike.refusals:
+        assert 1 <= int(refusal.retry_after) <= 300
+        assert refusal.problem["code"] == "lane_saturated"
+        assert LANE in refusal.problem["detail"]
     assert (lane["soft"], lane["hard"]) == (SOFT, HARD)
     assert set(took.values()) == {1}
     assert len(took) == total

@@ -56,6 +56,14 @@ def test_a_batch_is_counted_by_outcome_and_by_end(provider: str) -> None:
     assert value("goutong_deliveries_total", **by, status="queued") is None
 
 
+def test_receipts_are_counted_by_what_they_meant(provider: str) -> None:
+    signals.receipts.send(sender=None, provider=provider, counts={"delivered": 3, "unknown": 1})
+    signals.receipts.send(sender=None, provider=provider, counts={"delivered": 1})
+
+    assert value("goutong_receipts_total", provider=provider, outcome="delivered") == 4
+    assert value("goutong_receipts_total", provider=provider, outcome="unknown") == 1
+
+
 def test_latencies_fall_into_their_buckets(provider: str) -> None:
     seconds = [0.005, 0.006, 0.3, 100.0]
 

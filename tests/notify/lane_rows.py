@@ -12,7 +12,7 @@ from notify.ids import new_id
 from notify.models import Application
 from notify.rows import Claimed, DeliveryRow, NotificationRow
 
-_NOTIFICATIONS_OWN = ("route", "channels", "to", "callback_url", "content")
+_NOTIFICATIONS_OWN = ("route", "channels", "to", "callback_url", "content", "category")
 
 
 def enter(

@@ -16,6 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 from notify import api_keys
 from notify.errors import InvalidRequest
 from notify.models import ApiKey, Application
+from tests.conftest import WaitFor
 from tests.factories import make_application
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.notify.probe_urls")]
@@ -170,9 +171,38 @@ def test_a_key_may_do_what_its_scopes_say(
 def test_a_request_costs_one_query(application: Application, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     _key, plain = api_keys.create(application=application)
     ask(plain)
+    api_keys.forget()
 
     with django_assert_num_queries(1):
         ask(plain)
+
+
+def test_the_next_one_with_the_same_key_costs_none(
+    application: Application, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    _key, plain = api_keys.create(application=application)
+    ask(plain)
+
+    with django_assert_num_queries(0):
+        ask(plain)
+
+
+def test_a_key_that_another_process_revoked_is_refused_before_long(application: Application, wait_for: WaitFor) -> None:
+    key, plain = api_keys.create(application=application)
+    assert ask(plain).status_code == 200
+    ApiKey.objects.filter(pk=key.pk).update(revoked_at=timezone.now())  # this process does not hear of it
+
+    wait_for(lambda: ask(plain).status_code == 401, timeout=5.0)
+
+
+def test_what_is_changed_in_this_process_counts_at_once(application: Application) -> None:
+    _key, plain = api_keys.create(application=application)
+    assert ask(plain).status_code == 200
+
+    application.is_active = False
+    application.save()
+
+    refused(ask(plain), 403, "application_inactive")
 
 
 def test_the_use_of_a_key_is_noted_once_a_minute(application: Application) -> None:
@@ -199,9 +229,7 @@ def test_a_key_that_makes_no_sense_is_not_made(application: Application, options
     assert not ApiKey.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_connection_that_died_costs_no_client_an_error(application: Application) -> None:
-    _key, plain = api_keys.create(application=application)
+def _end_connection() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         (pid,) = cursor.fetchone()
@@ -210,10 +238,26 @@ def test_a_connection_that_died_costs_no_client_an_error(application: Applicatio
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
     other.close()
 
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_died_costs_no_client_an_error(application: Application) -> None:
+    _key, plain = api_keys.create(application=application)
+    _end_connection()
+
     found = api_keys.find(plain)
 
     assert found is not None
     assert found.application == application
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nor_does_one_that_died_since_its_key_was_looked_up(application: Application) -> None:
+    _key, plain = api_keys.create(application=application)
+    api_keys.find(plain)
+    _end_connection()
+
+    assert api_keys.find(plain) is not None
+    assert Application.objects.filter(pk=application.pk).exists()
 
 
 class TestCommand:

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from notify.api.shapes import BatchShape
-from notify.models import Application, DeliveryKind, DeliveryStatus
+from notify.models import Application, Delivery, DeliveryKind, DeliveryStatus
 from tests import factories
 from tests.factories import make_application, make_batch, make_client, make_delivery, make_notification
 
@@ -57,6 +58,18 @@ def test_a_batch_is_not_complete_while_anything_is_in_flight(
 ) -> None:
     batch = make_members(application, "sent", "delivered", status)
     assert client.get(f"/api/v1/batches/{batch}").json()["complete"] is False
+
+
+def test_a_batch_is_not_complete_while_receipts_are_awaited_and_is_when_nobody_waits_any_more(
+    client: Client, application: Application
+) -> None:
+    batch = make_members(application, "sent", "delivered")
+    Delivery.objects.filter(batch_id=batch).update(receipt_until=timezone.now() + timedelta(hours=1))
+    body = client.get(f"/api/v1/batches/{batch}").json()
+    assert (body["status"], body["complete"], body["awaiting_receipts"]) == ("in_progress", False, 1)
+    Delivery.objects.filter(batch_id=batch).update(receipt_until=timezone.now() - timedelta(seconds=1))
+    body = client.get(f"/api/v1/batches/{batch}").json()
+    assert (body["status"], body["complete"], body["awaiting_receipts"]) == ("complete", True, 0)
 
 
 def test_a_batch_with_failures_is_complete_and_says_so_apart(client: Client, application: Application) -> None:
@@ -144,3 +157,20 @@ def test_a_step_that_another_channel_took_over_from_is_no_failure(client: Client
     factories.make_delivery(lost, "failed", channel="email", step=1)
     body = client.get(f"/api/v1/batches/{batch.id}").json()
     assert (body["counts"]["failed"], body["failures"]) == (3, 1)
+
+
+def test_a_message_that_another_channel_stood_in_for_is_no_failure(client: Client, application: Application) -> None:
+    batch = factories.make_batch(application, accepted=1)
+    moved = factories.make_notification(application, batch=batch, channels=["sms"], route="all")
+    factories.make_delivery(moved, "failed", channel="sms", error_code="switched")
+    factories.make_delivery(moved, "sent", channel="email")
+    body = client.get(f"/api/v1/batches/{batch.id}").json()
+    assert (body["counts"]["failed"], body["failures"]) == (1, 0)
+
+
+def test_of_a_message_that_goes_to_every_channel_each_failure_counts(client: Client, application: Application) -> None:
+    batch = factories.make_batch(application, accepted=1)
+    both = factories.make_notification(application, batch=batch, channels=["sms", "email"], route="all")
+    factories.make_delivery(both, "failed", channel="sms")
+    factories.make_delivery(both, "sent", channel="email", step=1)
+    assert client.get(f"/api/v1/batches/{batch.id}").json()["failures"] == 1

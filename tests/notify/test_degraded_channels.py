@@ -144,3 +144,85 @@ def test_while_somebody_carries_bulk_comes_back_by_its_share() -> None:
     stands(ChannelState.SHEDDING, share=0.1)
     drain("sms.bulk")
     assert states(rows) == {("sms", "sent"): 40}
+
+
+def test_what_is_held_looks_again_within_the_time_of_its_step() -> None:
+    provider("sms-a")
+    now = timezone.now()
+    step_deadline = now + timedelta(seconds=8)
+    rows = enter(
+        make_application(),
+        count=30,
+        now=now,
+        priority="normal",
+        route="first",
+        channels=["sms", "email"],
+        step_deadline=step_deadline,
+    )
+    stands(ChannelState.PAUSED, providers=ProviderState.OPEN)
+    drain("sms.normal")
+    assert states(rows) == {("sms", "queued"): 30}
+    assert Delivery.objects.filter(waits=1, due_at__lt=step_deadline).count() == 30
+
+
+def test_what_is_held_with_nowhere_to_go_does_not_mind_the_time_of_its_step() -> None:
+    provider("sms-a")
+    now = timezone.now()
+    (row,) = enter(
+        make_application(),
+        now=now,
+        priority="normal",
+        route="first",
+        channels=["sms", "push"],
+        step_deadline=now - timedelta(seconds=1),
+    )
+    stands(ChannelState.PAUSED, providers=ProviderState.OPEN)
+    drain("sms.normal")
+    assert Delivery.objects.get(pk=row.id).due_at >= now + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("open_or_throttled", ["open", "throttled"])
+def test_an_open_breaker_and_throttling_use_up_no_attempts(open_or_throttled: str) -> None:
+    throttles = {"error_rate": 1.0, "error": "throttled"} if open_or_throttled == "throttled" else {}
+    provider("sms-a", **throttles)
+    rows = enter(make_application(), count=3, now=timezone.now(), priority="normal", channels=["sms"])
+    if open_or_throttled == "open":
+        stands(ChannelState.NORMAL, share=1.0, providers=ProviderState.OPEN)
+    for _turn in range(3):
+        Delivery.objects.filter(id__in=[row.id for row in rows]).update(due_at=timezone.now())
+        drain("sms.normal")
+    assert set(Delivery.objects.values_list("status", "attempts", "waits")) == {("queued", 0, 3)}
+
+
+def test_route_first_goes_to_two_channels_only_after_an_unknown_outcome_and_then_says_so() -> None:
+    provider("sms-a", error_rate=1.0, error="outcome_unknown")
+    provider("email-a", channel="email")
+    (row,) = enter(
+        make_application(), now=timezone.now(), priority="normal", route="first", channels=["sms", "email"], attempts=7
+    )
+    drain("sms.normal")
+    drain("email.normal")
+    assert states([row]) == {("sms", "failed"): 1, ("email", "sent"): 1}
+    (switched,) = Event.objects.filter(notification_id=row.notification_id, type="switched")
+    assert switched.reason.startswith("it may have arrived by sms too")
+
+
+def test_a_message_whose_last_outcome_is_unknown_says_so_also_when_its_channel_is_left_later() -> None:
+    provider("sms-a", error_rate=1.0, error="outcome_unknown")
+    provider("email-a", channel="email")
+    (row,) = enter(make_application(), now=timezone.now(), priority="normal", route="first", channels=["sms", "email"])
+    drain("sms.normal")
+    stands(ChannelState.SWITCHED, providers=ProviderState.OPEN)
+    Delivery.objects.filter(pk=row.id).update(due_at=timezone.now())
+    drain("sms.normal")
+    (switched,) = Event.objects.filter(notification_id=row.notification_id, type="switched")
+    assert switched.reason.startswith("it may have arrived by sms too")
+
+
+def test_where_the_first_channel_surely_failed_nothing_is_said_of_having_arrived() -> None:
+    provider("sms-a", error_rate=1.0, error="recipient_rejected")
+    provider("email-a", channel="email")
+    (row,) = enter(make_application(), now=timezone.now(), priority="normal", route="first", channels=["sms", "email"])
+    drain("sms.normal")
+    (switched,) = Event.objects.filter(notification_id=row.notification_id, type="switched")
+    assert "may have arrived" not in switched.reason

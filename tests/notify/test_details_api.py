@@ -70,3 +70,13 @@ def test_queries_are_told_in_our_words_too(client: Client, address: str) -> None
 
     assert "Input" not in fault["detail"]
     assert fault["detail"].startswith(("This should be", "Write a"))
+
+
+def test_who_asks_for_no_language_gets_the_platforms_and_not_that_of_who_asked_before(client: Client) -> None:
+    answer(client, {"colour": "red"}, "zh-hans")
+
+    response = client.post("/api/v1/notifications", {**ORDER, "colour": "red"}, content_type="application/json")
+
+    assert response.json()["errors"][0]["detail"] == "There is no such field here."
+    assert response.headers["Content-Language"] == "en"
+    assert "Accept-Language" in response.headers["Vary"]

@@ -38,3 +38,16 @@ def test_whoever_stands_by_judges_only_when_nobody_does() -> None:
     LanePulse.objects.filter(lane=judging.PULSE).update(seen_at=timezone.now() - timedelta(minutes=1))
     judging._Paced.looked_at = judging._Paced.judged_at = float("-inf")
     assert judging.judge_if_nobody_does(now=timezone.now())
+
+
+def test_whoever_stands_by_goes_on_judging_when_he_has_begun() -> None:
+    for _turn in range(2):
+        judging._Paced.judged_at = float("-inf")
+        assert judging.judge_if_nobody_does(now=timezone.now())
+
+
+def test_whoever_stands_by_leaves_it_to_the_one_who_is_back() -> None:
+    assert judging.judge_if_nobody_does(now=timezone.now())
+    LanePulse.objects.filter(lane=judging.PULSE).update(worker="control@elsewhere/1")
+    judging._Paced.judged_at = float("-inf")
+    assert not judging.judge_if_nobody_does(now=timezone.now())

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -30,6 +30,18 @@ def _fresh_window() -> Iterator[None]:
     partitions.forget_live_window()
     yield
     partitions.forget_live_window()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("count", [1, 3, 30])
+def test_of_what_can_not_be_stored_whole_nothing_is(count: int) -> None:
+    application = make_application()
+
+    with pytest.raises(IntegrityError):
+        enter(application, count=count, now=timezone.now(), status=None)
+
+    assert not Notification.objects.exists()
+    assert not Delivery.objects.exists()
 
 
 def test_what_enters_a_lane_is_stored_with_its_notification() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from channels.errors import NoProvider, OutcomeUnknown, ProviderError, RecipientRejected, Throttled, Unavailable
 from channels.types import OutboundMessage, ProviderTry, SendReceipt, SendResult
-from notify import outcomes
+from notify import outcomes, switching
 from notify.facts import Facts
 from notify.ids import new_id
 from notify.models import DeliveryKind
@@ -151,6 +151,17 @@ def test_route_first_goes_on_to_the_next_channel_at_a_permanent_failure() -> Non
     assert outcome.next_step.step == 1
     assert outcome.next_step.step_deadline is None
     assert [event.type for event in outcome.events] == ["switched"]
+
+
+def test_however_long_the_reason_a_switch_says_where_to() -> None:
+    of = facts(route="first")
+    gave_up = settle(of, claimed(of), error=RecipientRejected("no " * 1000))
+    left = switching.switch(
+        claimed=claimed(of), facts=of, target=(1, "email"), reason="paused " * 1000, now=NOW, rules=RULES
+    )
+    for outcome in (gave_up, left):
+        assert outcome.events[0].reason.endswith("; on to email")
+        assert len(outcome.events[0].reason) <= 1000
 
 
 def test_route_first_does_not_bury_a_step_whose_attempts_are_used_up_but_goes_on() -> None:

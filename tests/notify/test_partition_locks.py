@@ -121,10 +121,15 @@ def test_a_day_is_not_dropped_under_somebody_who_brings_a_delivery_of_it_back() 
     assert delivery.status == "queued"
 
 
-def test_the_lifeboat_keeps_house_in_a_thread_of_its_own_and_not_again_at_once(settings: Any) -> None:
+def test_housekeeping_that_fails_ends_nothing_and_is_done_again(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper = lifeboat.housekeeper()
+    ahead = settings.NOTIFY["PARTITIONS_AHEAD_DAYS"]
     settings.NOTIFY = {**settings.NOTIFY, "PARTITIONS_AHEAD_DAYS": "many"}
-    keeper = lifeboat.Housekeeper()
-    assert keeper.look()
-    assert not keeper.look()
-    keeper.finish()
-    assert not keeper.look()
+    keeper.do()
+    assert "partitions ahead failed" in caplog.text
+    caplog.clear()
+    settings.NOTIFY = {**settings.NOTIFY, "PARTITIONS_AHEAD_DAYS": ahead}
+    keeper.do()
+    assert "failed" not in caplog.text

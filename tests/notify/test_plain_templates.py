@@ -26,3 +26,9 @@ def test_it_is_what_liquid_makes_of_it(pieces: list[str], params: dict[str, Any]
 @pytest.mark.parametrize("source", ["{{ a | upcase }}", "{% if a %}x{% endif %}", "{{ a.b }}", "{{ 'a' }}"])
 def test_whatever_is_more_than_that_is_left_to_liquid(source: str) -> None:
     assert liquid.compile_source(source, html=False).plain is None
+
+
+@pytest.mark.parametrize("value", ["\r", "a\r\nb", "\n\r"])
+def test_ends_of_lines_are_what_liquid_makes_of_them(value: str) -> None:
+    template = liquid.compile_source("{{ a }}\n{{ a }}", html=False)
+    assert liquid.run(template, {"a": value}) == liquid.run(replace(template, plain=None), {"a": value})

@@ -32,6 +32,17 @@ def test_everything_accepted_is_terminal_or_in_flight() -> None:
     assert found.balanced
 
 
+def test_what_was_sent_is_on_its_way_while_its_provider_is_to_report_on_it() -> None:
+    application, now = make_application(), timezone.now()
+    for until in (None, now - timedelta(seconds=1), now + timedelta(hours=1)):
+        make_delivery(make_notification(application), "sent", receipt_until=until)
+    make_delivery(make_notification(application), "delivered", receipt_until=now + timedelta(hours=1))
+    found = reconcile(since=now - timedelta(hours=1))
+    assert found.terminal == {"delivered": 1, "sent": 2}
+    assert found.in_flight == {"sent": 1}
+    assert (found.accepted, found.unaccounted) == (4, 0)
+
+
 def test_a_notification_whose_delivery_is_gone_is_unaccounted() -> None:
     notification = make_notification(make_application(), channels=["sms", "email"])
     make_delivery(notification, "sent", channel="sms")

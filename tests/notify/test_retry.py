@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.errors import (
+    ChannelHeld,
     MessageRejected,
     Misconfigured,
     NoProvider,
@@ -68,16 +69,15 @@ def test_an_unknown_outcome_is_held_where_the_channel_says_so() -> None:
     assert after(Unavailable(), policy=policy).verdict is Verdict.RETRY
 
 
-def test_throttling_and_a_missing_provider_use_up_no_attempt() -> None:
-    assert not after(Throttled(retry_after=1)).uses_attempt
-    assert not after(NoProvider()).uses_attempt
-    assert after(Unavailable()).uses_attempt
-
-
 def test_what_the_provider_asks_for_is_never_shortened() -> None:
     decision = after(Throttled(retry_after=120))
     assert decision.due_at is not None
     assert decision.due_at >= NOW + timedelta(seconds=120)
+
+
+def test_what_a_channel_holds_comes_back_at_the_moment_that_was_spread_already() -> None:
+    decision = after(ChannelHeld(retry_after=0.6), waits=9, left_s=1.0)
+    assert (decision.verdict, decision.due_at) == (Verdict.RETRY, NOW + timedelta(seconds=0.6))
 
 
 def test_a_short_deadline_still_gets_another_try() -> None:

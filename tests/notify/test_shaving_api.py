@@ -149,6 +149,33 @@ def test_a_batch_is_taken_or_refused_whole(post: Any) -> None:
     assert Notification.objects.count() == 5 * answers.count(202)
 
 
+def test_a_batch_that_is_refused_closes_the_lane_to_nobody(post: Any, django_capture_on_commit_callbacks: Any) -> None:
+    poor = make_key(make_application(daily_quota=1))
+    batch = {**HEAD, "recipients": [{"to": SMS["to"]}] * 250}
+    with django_capture_on_commit_callbacks(execute=True):
+        refused = Client().post(
+            f"{URL}/batch", batch, content_type="application/json", headers={"Authorization": f"Bearer {poor}"}
+        )
+    assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
+    assert post(SMS).status_code == 202
+
+
+def test_a_batch_that_was_taken_counts_before_anybody_has_measured(
+    post: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        taken = post({**HEAD, "recipients": [{"to": SMS["to"]}] * 250}, url=f"{URL}/batch")
+    assert taken.status_code == 202
+    assert post(SMS).status_code == 429
+
+
+def test_what_is_scheduled_fills_no_lane(post: Any, django_capture_on_commit_callbacks: Any) -> None:
+    tomorrow = (timezone.now() + timedelta(days=1)).isoformat()
+    with django_capture_on_commit_callbacks(execute=True):
+        post({**HEAD, "recipients": [{"to": SMS["to"]}] * 250, "send_at": tomorrow}, url=f"{URL}/batch")
+    assert post(SMS).status_code == 202
+
+
 def test_a_stream_is_refused_after_its_first_line(post: Any) -> None:
     fill("sms.bulk", 250)
     body = ndjson({"to": SMS["to"]}) + b"\nthis is no JSON"

@@ -43,7 +43,7 @@ def slow(readers: Readers) -> Iterator[Any]:
     """Begins to read a body of an application, which goes on until ``let_go``."""
     pool, begun = ThreadPoolExecutor(8), list[tuple[Stalled, Future[bytes]]]()
 
-    def begin(application_id: int) -> Future[bytes]:
+    def begin(application_id: int | None) -> Future[bytes]:
         body = Stalled()
         begun.append((body, pool.submit(read_body, request(application_id, body))))
         assert body.asked.wait(10)
@@ -59,12 +59,13 @@ def slow(readers: Readers) -> Iterator[Any]:
     pool.shutdown()
 
 
-def request(application_id: int, body: Any) -> Request:
+def request(application_id: int | None, body: Any) -> Request:
     made = RequestFactory().post("/", content_type="application/json")
     del made.META["CONTENT_LENGTH"]
     made.META.update({"wsgi.input_terminated": True, "wsgi.input": body})
     wrapped = Request(made)
-    wrapped.user, wrapped.auth = None, ApiKey(application_id=application_id)  # type: ignore[assignment]
+    key = None if application_id is None else ApiKey(application_id=application_id)
+    wrapped.user, wrapped.auth = None, key  # type: ignore[assignment]
     return wrapped
 
 
@@ -77,6 +78,15 @@ def test_one_application_does_not_hold_every_thread(slow: Any) -> None:
     assert (refused.value.status, refused.value.code) == (503, "too_many_bodies")
     assert refused.value.retry_after is not None
     assert read_body(request(2, io.BytesIO(b"{}"))) == b"{}"
+
+
+def test_those_who_show_no_key_hold_fewer_threads(monkeypatch: pytest.MonkeyPatch, slow: Any) -> None:
+    monkeypatch.setattr(bodies, "_readers", Readers(most=3, most_of_one=2, most_of_strangers=1, patience_s=0.05))
+    slow(None)
+
+    with pytest.raises(TooManyBodies):
+        read_body(request(None, io.BytesIO(b"{}")))
+    assert read_body(request(1, io.BytesIO(b"{}"))) == b"{}"
 
 
 def test_all_of_them_together_leave_a_thread(slow: Any) -> None:

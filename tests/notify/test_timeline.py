@@ -142,6 +142,35 @@ def test_the_next_channel_is_queued_after_the_switch_that_led_to_it() -> None:
     ]
 
 
+def test_a_channel_that_stands_in_is_queued_after_the_switch_that_led_to_it() -> None:
+    first = delivery("failed", error_code="switched")
+    second = delivery("queued", channel="email", at=after(2))
+    switched = event("switched", at=2.004, of=first, channel="sms", reason="sms paused; on to email")
+    events = timeline.build(notification(channels=["sms"]), [second, first], [], [switched])
+    assert [(each.type, each.channel) for each in events[1:]] == [
+        ("queued", "sms"),
+        ("switched", "sms"),
+        ("queued", "email"),
+    ]
+
+
+def test_each_channel_that_stands_in_is_queued_after_its_own_switch() -> None:
+    sms, push = delivery("failed"), delivery("failed", channel="push", step=1)
+    for_push = delivery("queued", channel="email", at=after(2), step=1)
+    for_sms = delivery("queued", channel="email", at=after(5))
+    switches = [
+        event("switched", at=2.004, of=push, channel="push", reason="push paused; on to email"),
+        event("switched", at=5.004, of=sms, channel="sms", reason="sms paused; on to email"),
+    ]
+    events = timeline.build(notification(channels=["sms", "push"]), [sms, push, for_push, for_sms], [], switches)
+    assert [(each.type, each.delivery_id) for each in events[3:]] == [
+        ("switched", push.id),
+        ("queued", for_push.id),
+        ("switched", sms.id),
+        ("queued", for_sms.id),
+    ]
+
+
 @pytest.mark.parametrize("type_", ["receipt", "cancelled", "expired", "buried", "replayed", "discarded", "held"])
 def test_a_stored_event_is_told_as_it_is(type_: str) -> None:
     one = delivery("sent")

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
 from admin_portal import demo
+from admin_portal.plans import starters
 from channels.errors import ConfigurationError
 from notify import configuration
 
@@ -44,6 +46,7 @@ class Command(BaseCommand):
             self._apply(text, keepsake)
             logins = demo.make_logins(keepsake)
             keys = demo.make_keys(keepsake)
+            starters.load(author=User.objects.get(username="admin"), now=timezone.now())
             # Before the commit: a key that nobody kept can never be found out again.
             keepsake.write(settings.DATA_DIR)
         answer = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from channels.degradation.handing_back import Pinned, PinnedChannel
 from channels.degradation.policy import Subject, decide
 from channels.degradation.standing import ChannelStanding, ProviderStanding, ProviderState, Verdict
 from channels.degradation.thresholds import DEFAULTS, Thresholds
@@ -46,6 +47,8 @@ def judge(
     enabled: Mapping[str, bool] | None = None,
     thresholds: Thresholds = DEFAULTS,
     fallback_usable: bool = False,
+    pinned: Mapping[str, Pinned] | None = None,
+    pinned_channel: PinnedChannel | None = None,
 ) -> Verdict:
     """One decision about the channel ``sms`` and the providers in ``figures``."""
     return decide(
@@ -59,10 +62,12 @@ def judge(
                 figures=seen,
                 enabled=(enabled or {}).get(name, True),
                 thresholds=thresholds,
+                pinned=(pinned or {}).get(name),
             )
             for name, seen in figures.items()
         ],
         now=at(now),
         thresholds=thresholds,
         fallback_usable=fallback_usable,
+        pinned=pinned_channel,
     )

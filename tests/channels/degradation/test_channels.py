@@ -23,13 +23,16 @@ def run(
     fallback_usable: bool = False,
     providers: Mapping[str, ProviderStanding] | None = None,
     before: ChannelStanding | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> tuple[list[tuple[int, str, float]], Verdict]:
     """Decides each second; returns when the channel changed into what, and the last verdict."""
     now_providers = providers or {name: healthy() for name in figures}
     changes = []
     verdict = None
     for second in range(seconds):
-        verdict = judge(figures, now_providers, now=second, channel=before, fallback_usable=fallback_usable)
+        verdict = judge(
+            figures, now_providers, now=second, channel=before, weights=weights, fallback_usable=fallback_usable
+        )
         before, now_providers = verdict.channel, verdict.providers
         changes += [(second, one.after, one.share_after) for one in verdict.transitions if one.target == "channel:sms"]
     assert verdict is not None
@@ -134,14 +137,7 @@ def test_providers_that_were_just_found_bad_are_not_well_because_their_figures_b
 
 
 def test_the_backup_takes_over_bulk_by_steps() -> None:
-    providers = {"a": healthy(), "b": healthy()}
-    before = None
-    changes = []
-    for second in range(30):
-        figures = {"a": DEAD, "b": WELL}
-        verdict = judge(figures, providers, now=second, channel=before, weights={"a": 70, "b": 30})
-        before, providers = verdict.channel, dict(verdict.providers)
-        changes += [(second, one.after, one.share_after) for one in verdict.transitions if one.target == "channel:sms"]
+    changes, _verdict = run({"a": DEAD, "b": WELL}, seconds=30, weights={"a": 70, "b": 30})
 
     assert changes == [
         (0, "shedding", 0.0),
@@ -163,9 +159,3 @@ def test_a_channel_without_providers_is_a_normal_one_and_says_why_nothing_goes()
 
     assert (verdict.channel.state, verdict.channel.reason) == ("normal", "no provider is enabled")
     assert judge({}, {}, channel=verdict.channel, now=1).transitions == ()
-
-
-def test_a_pinned_channel_is_never_changed() -> None:
-    pinned = channel(ChannelState.PAUSED, 0.0, -7200, pinned=True)
-    for figures in (WELL, DEAD):
-        assert judge({"a": figures}, {}, channel=pinned, fallback_usable=True).channel == pinned

@@ -190,15 +190,6 @@ def test_figures_are_read_no_further_back_than_the_last_change() -> None:
     assert spans(standing=standing(ProviderState.DEGRADED, 0.3, 0), thresholds=DEFAULTS, now=at(0)) == (1, 1)
 
 
-@pytest.mark.parametrize("state", list(ProviderState))
-@pytest.mark.parametrize("figures", [WELL, BROWN, DEAD, NOTHING])
-def test_a_pinned_provider_is_never_changed(state: ProviderState, figures: Figures) -> None:
-    pinned = standing(state, 0.5, -7200, pinned=True)
-    for enabled in (True, False):
-        verdict = judge({"a": figures, "b": WELL}, {"a": pinned, "b": healthy()}, enabled={"a": enabled})
-        assert verdict.providers["a"] == pinned
-
-
 def test_a_provider_that_is_switched_off_carries_nothing_and_comes_back_whole() -> None:
     off = judge({"a": WELL, "b": WELL}, {"a": healthy(), "b": healthy()}, enabled={"a": False})
     assert (off.providers["a"].state, off.providers["a"].share) == ("disabled", 0.0)

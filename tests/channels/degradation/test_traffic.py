@@ -17,11 +17,10 @@ from channels.degradation.standing import (
     ChannelState,
     ProviderStanding,
     ProviderState,
-    Verdict,
 )
 from channels.degradation.thresholds import DEFAULTS, Thresholds
 from channels.degradation.weights import effective_weights
-from tests.channels.degradation.situations import BROWN, DEAD, T0, WELL, at, healthy, judge, standing
+from tests.channels.degradation.situations import BROWN, DEAD, T0, at, healthy, judge, standing
 
 SHARES = {"healthy": 1.0, "degraded": 0.3, "recovering": 0.1, "open": 0.0, "disabled": 0.0}
 
@@ -154,11 +153,13 @@ def test_a_message_has_the_same_ticket_at_each_look_and_tickets_are_spread_evenl
     assert 0.27 < below / 5000 < 0.33
 
 
-def test_a_verdict_survives_being_stored() -> None:
-    verdict = judge({"a": DEAD, "b": BROWN, "c": WELL}, {"a": healthy(tripped_at=at(-5))}, fallback_usable=True)
+def test_standings_survive_being_stored() -> None:
+    verdict = judge({"a": DEAD, "b": BROWN}, {"a": healthy(tripped_at=at(-5))}, fallback_usable=True)
 
-    assert verdict.transitions
-    assert Verdict.from_json(json.loads(json.dumps(verdict.as_json()))) == verdict
+    assert verdict.channel.tripped_at is not None
+    assert ChannelStanding.from_json(json.loads(json.dumps(verdict.channel.as_json()))) == verdict.channel
+    for one in verdict.providers.values():
+        assert ProviderStanding.from_json(json.loads(json.dumps(one.as_json()))) == one
 
 
 def test_what_an_older_or_a_newer_version_stored_can_be_read() -> None:

@@ -1,0 +1,1 @@
+"""Who comes in, and what they may do here: roles, two factors, sessions, throttling."""

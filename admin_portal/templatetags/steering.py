@@ -1,0 +1,25 @@
+"""Rates, as the forecast of a degradation shows them."""
+
+from __future__ import annotations
+
+from django import template
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+register = template.Library()
+
+
+@register.filter
+def rate(per_s: float) -> str:
+    """``3.25`` -> ``3.3/s``, ``0.02`` -> ``1.2/min``; nothing -> ``0``."""
+    if per_s <= 0:
+        return "0"
+    if per_s < 0.5:
+        return _("%(count)s/min") % {"count": number_format(per_s * 60, 1)}
+    return _("%(count)s/s") % {"count": number_format(per_s, 0 if per_s >= 10 else 1)}
+
+
+@register.filter
+def whole(number: float) -> str:
+    """Rounded, but never to nothing."""
+    return "<1" if 0 < number < 1 else number_format(round(number), 0, force_grouping=True)

@@ -1,0 +1,127 @@
+"""Deliveries that providers report on: found by what the provider calls them, and moved on. With ``lanes`` and
+``leases`` the only writer of ``Delivery.status``.
+
+The rows are locked while they are decided on, in the order of their ids, so that the same receipt, come twice at once,
+counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from notify import doorbell
+from notify.ids import floor_id
+from notify.loading import insert_all
+from notify.rows import Claimed, DeliveryRow, EventRow, Outcome
+from notify.sql import statement
+
+_CLAIMED: Final = tuple(field.name for field in fields(Claimed))
+_OWN: Final = ", ".join(f"d.{name}" for name in _CLAIMED)
+#: Ids may come from hosts whose clock is ahead of ours by less than this.
+_CLOCK_SLACK: Final = timedelta(hours=1)
+_UUID7: Final = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """A delivery as it stands when a receipt of it comes."""
+
+    claimed: Claimed
+    status: str
+    error_code: str
+    sent_at: datetime | None
+    tells: bool
+
+    @property
+    def id(self) -> UUID:
+        """The delivery's."""
+        return self.claimed.id
+
+
+def find(*, provider: str, names: Iterable[str], now: datetime) -> dict[str, Reported]:
+    """Deliveries that ``provider`` took, by what it calls them, which may be what we call them; locked, so in a
+    transaction. Looks no further back than receipts count. Two queries, by index in each day's partition."""
+    wanted = set(names)
+    floor = floor_id(now - timedelta(seconds=settings.LANES["RECEIPT_WINDOW_S"]))
+    ids = {name: identifier for name in wanted if (identifier := _own_id(name, floor, now)) is not None}
+    ids |= _by_providers_ids(provider, wanted, floor)
+    if not ids:
+        return {}
+    known = _lock(provider, set(ids.values()))
+    return {name: known[identifier] for name, identifier in ids.items() if identifier in known}
+
+
+def _own_id(name: str, floor: UUID, now: datetime) -> UUID | None:
+    """The delivery's id, where the provider goes by that."""
+    try:
+        identifier = UUID(name)
+    except ValueError:
+        return None
+    in_time = floor <= identifier < floor_id(now + _CLOCK_SLACK)
+    return identifier if identifier.version == _UUID7 and in_time else None
+
+
+def _by_providers_ids(provider: str, names: set[str], floor: UUID) -> dict[str, UUID]:
+    """Of several that it calls the same, the newest."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT d.provider_message_id, d.id FROM notify_delivery d WHERE d.provider_message_id = ANY (%s)"
+            " AND d.receipt_until IS NOT NULL AND d.provider = %s AND d.id >= %s ORDER BY d.id",
+            [list(names), provider, floor],
+        )
+        return dict(cursor.fetchall())
+
+
+def _lock(provider: str, ids: set[UUID]) -> dict[UUID, Reported]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_OWN}, d.status, d.error_code, d.sent_at, EXISTS (SELECT 1 FROM notify_notification n"  # noqa: S608
+            " WHERE n.id = d.notification_id AND n.callback_url <> '') FROM notify_delivery d"
+            " WHERE d.id = ANY (%s) AND d.id >= %s AND d.id <= %s AND d.provider = %s AND d.kind = 0"
+            " ORDER BY d.id FOR UPDATE OF d",
+            [list(ids), min(ids), max(ids), provider],
+        )
+        return {row[0]: _reported(row) for row in cursor.fetchall()}
+
+
+def _reported(row: Sequence[object]) -> Reported:
+    own = len(_CLAIMED)
+    rest = dict(zip(("status", "error_code", "sent_at", "tells"), row[own:], strict=True))
+    return Reported(claimed=Claimed(*row[:own]), **rest)  # type: ignore[arg-type]
+
+
+def write(*, outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Writes what became of deliveries that ``find`` has locked, with events, next steps and callbacks; rings for what
+    is to be sent next, after the commit."""
+    if not outcomes:
+        return
+    ids = [outcome.id for outcome in outcomes]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            statement("reported"),
+            {
+                "now": now,
+                "first": min(ids),
+                "last": max(ids),
+                "ids": ids,
+                "statuses": [outcome.status for outcome in outcomes],
+                "error_codes": [outcome.error_code for outcome in outcomes],
+                "error_details": [outcome.error_detail for outcome in outcomes],
+                "delivered_ats": [outcome.delivered_at for outcome in outcomes],
+            },
+        )
+    born = [row for outcome in outcomes for row in (outcome.next_step, outcome.callback) if row is not None]
+    insert_all(
+        ("notify_event", EventRow._fields, [row for outcome in outcomes for row in outcome.events]),
+        ("notify_delivery", DeliveryRow._fields, born),
+    )
+    lanes = sorted({row.lane for row in born})
+    if lanes:
+        transaction.on_commit(lambda: doorbell.ring(lanes))
