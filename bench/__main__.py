@@ -9,14 +9,17 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 import django
 
 from bench import machine, page, report
 from bench.measures import MEASURES, load
-from bench.rig import BASE_DIR, Rig, RigError
+from bench.report import RESULTS
+from bench.rig import Rig, RigError
 
-RESULTS = BASE_DIR / "build" / "bench"
+#: Fewer are for looking at, and not for keeping on the page.
+_ENOUGH_RUNS: Final = 5
 
 
 def _arguments() -> argparse.Namespace:
@@ -24,7 +27,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="MEASURE", help=f"of {', '.join(MEASURES)}; all by default")
     parser.add_argument("--scale", type=float, default=1.0, help="shrinks sizes and durations (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=5, help="how often each side is measured (default: %(default)s)")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where the JSON goes (default: build/bench)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the JSON goes (default: bench/results)")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(MEASURES):
         parser.error(f"there is no measure {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
@@ -59,7 +62,7 @@ def main() -> int:
     finally:
         rig.close()
     screen.table(results)
-    if set(names) == set(MEASURES) and arguments.scale == 1:
+    if set(names) == set(MEASURES) and arguments.scale == 1 and arguments.runs >= _ENOUGH_RUNS:
         page.write(results)
     return 0
 

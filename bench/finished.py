@@ -14,27 +14,25 @@ from notify.partitions import day_start, partition_name
 
 _NOTIFICATION: Final = "notify_notification"
 _DELIVERY: Final = "notify_delivery"
-_ROWS: Final = """
-WITH made AS (
-    SELECT n, uuidv7(%(shift)s::interval + n * %(apart)s::interval) AS notification_id,
-           uuidv7(%(shift)s::interval + n * %(apart)s::interval) AS delivery_id
-      FROM generate_series(1, %(count)s) n
-), notifications AS (
-    INSERT INTO {notifications} (id, application_id, locale, priority, category, route, channels, "to", params, content,
-        metadata, ref, callback_url, is_test, request_id, expires_at, created_at)
-    SELECT notification_id, %(application)s, 'en', 'bulk', '', 'all', ARRAY['sms'],
-        jsonb_build_object('phone', '+86138' || lpad((n %% 100000000)::text, 8, '0')), '{{"code": "123456"}}',
-        '{{"text": "Your code is 123456. It is valid for five minutes."}}', '{{}}', '', '', false,
-        '01a20d39-0d25-7190-8d9d-15e22d3ad1e9', %(at)s::timestamptz + interval '1 day', %(at)s
-      FROM made
-)
+_NOTIFICATIONS: Final = """
+INSERT INTO {notifications} (id, application_id, locale, priority, category, route, channels, "to", params, content,
+    metadata, ref, callback_url, is_test, request_id, expires_at, created_at)
+SELECT uuidv7(%(shift)s::interval + n * %(apart)s::interval), %(application)s, 'en', 'bulk', '', 'all', ARRAY['sms'],
+    jsonb_build_object('phone', '+86138' || lpad((n %% 100000000)::text, 8, '0')), '{{"code": "123456"}}',
+    '{{"text": "Your code is 123456. It is valid for five minutes."}}', '{{}}', '', '', false,
+    '01a20d39-0d25-7190-8d9d-15e22d3ad1e9', %(at)s::timestamptz + interval '1 day', %(at)s
+  FROM generate_series(1, %(count)s) n
+"""
+#: With the ids of their notifications, which are as good as any.
+_DELIVERIES: Final = """
 INSERT INTO {deliveries} (id, notification_id, application_id, kind, channel, lane, step, address, is_test, status,
     due_at, deadline, attempts, waits, replays, cancel_requested, provider, provider_message_id, error_code,
-    error_detail, created_at, sent_at, finished_at)
-SELECT delivery_id, notification_id, %(application)s, 0, 'sms', 'sms.bulk', 0,
-    '+86138' || lpad((n %% 100000000)::text, 8, '0'), false, 'sent', %(at)s, %(at)s::timestamptz + interval '1 day', 1,
-    0, 0, false, 'noop', delivery_id::text, '', '', %(at)s, %(at)s, %(at)s
-  FROM made
+    error_detail, created_at, sent_at, finished_at, address_hash)
+SELECT id, id, application_id, 0, 'sms', 'sms.bulk', 0, "to" ->> 'phone', false, 'sent', created_at, expires_at, 1,
+    0, 0, false, 'noop', id::text, '', '', created_at, created_at, created_at,
+    hashtextextended("to" ->> 'phone', 0)
+  FROM {notifications}
+ WHERE application_id = %(application)s AND created_at = %(at)s AND priority = 'bulk'
 """
 
 
@@ -49,16 +47,15 @@ def fill(cursor: Any, *, day: date, application_id: int, count: int) -> None:
     names = {"notifications": _NOTIFICATION, "deliveries": _DELIVERY}
     if past:
         names = {"notifications": _make(cursor, _NOTIFICATION, day), "deliveries": _make(cursor, _DELIVERY, day)}
-    cursor.execute(
-        _ROWS.format(**names),
-        {
-            "shift": f"{(start - now).total_seconds()} s",
-            "apart": f"{spread / max(count, 1)} s",
-            "count": count,
-            "application": application_id,
-            "at": start,
-        },
-    )
+    parameters = {
+        "shift": f"{(start - now).total_seconds()} s",
+        "apart": f"{spread / max(count, 1)} s",
+        "count": count,
+        "application": application_id,
+        "at": start,
+    }
+    for statement in (_NOTIFICATIONS, _DELIVERIES):
+        cursor.execute(statement.format(**names), parameters)
     if past:
         _attach(cursor, _NOTIFICATION, day)
         _attach(cursor, _DELIVERY, day)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.measures import MEASURES
-from bench.report import Result, columns
+from bench.report import RESULTS, Result, columns
 from bench.rig import BASE_DIR
 
 PAGE: Final = BASE_DIR / "docs" / "performance.md"
@@ -26,9 +26,15 @@ def read(folder: Path) -> list[Result]:
     return [Result.read(path) for path in paths if path.exists()]
 
 
+def kept() -> list[Result]:
+    """The results of the last full run, as docs/ keeps them."""
+    return [Result.from_json(data) for data in json.loads(KEPT.read_text())]
+
+
 def write(results: Sequence[Result]) -> None:
-    """Everything of the page that is not words."""
+    """Everything of the page that is not words, and the tables of docs/capacity.md, which follow from the figures."""
     from bench import plots
+    from bench.capacity import page as capacity_page
 
     plots.draw_overview(results, PICTURES / "overview.svg")
     for result in results:
@@ -40,6 +46,7 @@ def write(results: Sequence[Result]) -> None:
     if not begin or not end:
         raise ValueError(f"{PAGE} has no place for the figures: {_BEGIN} … {_END}")
     PAGE.write_text(f"{before}{begin}\n\n{table(results)}\n\n{end}{after}")
+    capacity_page.write(results)
 
 
 def table(results: Sequence[Result]) -> str:
@@ -57,4 +64,4 @@ def table(results: Sequence[Result]) -> str:
 
 
 if __name__ == "__main__":
-    write(read(Path(sys.argv[1]) if len(sys.argv) > 1 else BASE_DIR / "build" / "bench"))
+    write(read(Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS))

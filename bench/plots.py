@@ -33,8 +33,14 @@ _STYLE: Final[dict[Any, Any]] = {
 
 
 def draw_overview(results: Sequence[Result], path: Path) -> None:
-    """Every figure that has a target, as how many times it is reached: 1 is the target, to the right is better."""
-    figures = [figure for result in results for figure in result.figures if figure.target is not None]
+    """Every figure that has a target, as how many times it is reached: 1 is the target, to the right is better. Of
+    nothing (a target of 0) there are no multiples."""
+    figures = [
+        figure
+        for result in results
+        for figure in result.figures
+        if figure.target is not None and figure.target.most != 0
+    ]
     with mpl.rc_context(_STYLE):
         picture, axes = plt.subplots(figsize=(9, 0.42 * len(figures) + 1))
         for row, figure in enumerate(reversed(figures)):

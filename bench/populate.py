@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any, Final
 
 from channels.names import ADDRESS_FIELDS, lane_name
@@ -26,9 +27,10 @@ SELECT uuidv7(), %(application)s, %(template)s, 'en', %(priority)s, '', 'all', A
 _DELIVERIES: Final = """
 INSERT INTO notify_delivery (id, notification_id, application_id, kind, channel, lane, step, address, is_test, status,
     due_at, deadline, attempts, waits, replays, cancel_requested, provider, provider_message_id, error_code,
-    error_detail, created_at)
+    error_detail, created_at, address_hash)
 SELECT uuidv7(), made.id, %(application)s, 0, %(channel)s, %(lane)s, 0, made."to" ->> %(field)s,
-    %(test)s, 'queued', now(), now() + interval '1 day', 0, 0, 0, false, '', '', '', '', now()
+    %(test)s, 'queued', now(), now() + interval '1 day', 0, 0, 0, false, '', '', '', '', now(),
+    hashtextextended(made."to" ->> %(field)s, 0)
   FROM made
 """
 
@@ -69,7 +71,17 @@ def queue(
     )
 
 
-def settle(cursor: Any) -> None:
-    """What a server that ran for a while would have done already: statistics, a checkpoint, no dirty pages."""
-    cursor.execute(f"VACUUM ANALYZE {', '.join(_TABLES)}")
+def settle(cursor: Any, *, since: date | None = None) -> None:
+    """What a server that ran for a while would have done already: statistics, a checkpoint, no dirty pages. ``since``
+    leaves out the partitions of the days before."""
+    tables = ", ".join(_TABLES)
+    if since is not None:
+        cursor.execute(
+            "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class"
+            " WHERE relkind = 'r' AND relname ~ '^notify_(notification|delivery|attempt|event)_\\d{8}$'"
+            " AND right(relname, 8) >= %s",
+            [f"{since:%Y%m%d}"],
+        )
+        (tables,) = cursor.fetchone()
+    cursor.execute(f"VACUUM ANALYZE {tables}")
     cursor.execute("CHECKPOINT")

@@ -6,13 +6,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bench.figures import Figure, Series, rounded
+from config.env import BASE_DIR
+
+#: Where each run leaves its results, a file a measure; not under version control (docs/performance.json is).
+RESULTS: Final = BASE_DIR / "bench" / "results"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,12 @@ class Result:
     @classmethod
     def read(cls, path: Path) -> Result:
         """What ``write`` kept."""
-        data = json.loads(path.read_text())
+        return cls.from_json(json.loads(path.read_text()))
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Result:
+        """What ``as_json`` made."""
+        data = dict(data)
         figures = tuple(Figure.from_json(figure) for figure in data.pop("figures"))
         return cls(figures=figures, **data)
 

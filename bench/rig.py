@@ -80,9 +80,9 @@ class Rig:
         return stack.read_addresses(self.data_dir)["redis_url"]
 
     @contextlib.contextmanager
-    def database(self) -> Iterator[Any]:
+    def database(self, url: str = "") -> Iterator[Any]:
         """A cursor of our own: every statement its own transaction, without the product's time limits."""
-        with contextlib.closing(psycopg2.connect(self.database_url, application_name="bench")) as connection:
+        with contextlib.closing(psycopg2.connect(url or self.database_url, application_name="bench")) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 yield cursor
@@ -116,14 +116,26 @@ class Rig:
             if procfile.queues(self._commands[name]):
                 self.wait_for_worker(name, app="config.celery")
 
-    def run_instead(self, name: str, *, of: str, replaced: Mapping[str, str], port: int) -> None:
-        """Starts the Procfile's process ``of``, a web server, with some arguments replaced: a baseline with the same
-        options."""
+    def run_instead(
+        self,
+        name: str,
+        *,
+        of: str,
+        replaced: Mapping[str, str],
+        port: int = 0,
+        variables: Mapping[str, str] | None = None,
+        broker: str | None = None,
+    ) -> None:
+        """Starts the Procfile's process ``of`` under another name, with some arguments replaced, and waits until it
+        works: a web server answers at ``port``, a worker (without one) to its name at ``broker``."""
         command = tuple(replaced.get(part, part) for part in self.command(of))
         if missing := replaced.keys() - set(self.command(of)):
             raise RigError(f"the Procfile's {of} has no argument {', '.join(missing)}")
-        self.spawn(name, command)
-        self.wait_for(lambda: self._web_answers(port), process=name)
+        self.spawn(name, command, variables=variables)
+        if port:
+            self.wait_for(lambda: self._web_answers(port), process=name)
+        else:
+            self.wait_for_worker(name, app="config.celery", broker=broker)
 
     def run_worker(self, name: str, *, app: str, queue: str, options: Sequence[str]) -> None:
         """Starts a Celery worker of a baseline and waits until it answers."""
@@ -167,6 +179,16 @@ class Rig:
         """A running process and all its children."""
         first = self.process(name)
         return [first, *first.children(recursive=True)]
+
+    def processor_s(self, name: str) -> float:
+        """The processor time that a running process and all its children have used, in seconds. A connection of
+        PostgreSQL may end while one looks."""
+        used = 0.0
+        for process in self.family(name):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                used += times.user + times.system
+        return used
 
     @property
     def names(self) -> list[str]:
@@ -212,11 +234,13 @@ class Rig:
                 raise RigError(f"{process} is not ready, or has ended:\n{self._last_words(process)}")
             time.sleep(every)
 
-    def wait_for_worker(self, name: str, *, app: str) -> None:
-        """Waits until a Celery worker answers its name."""
+    def wait_for_worker(self, name: str, *, app: str, broker: str | None = None) -> None:
+        """Waits until a Celery worker answers to its name."""
         from importlib import import_module
 
-        celery = import_module(app).app
+        from celery import Celery
+
+        celery = Celery(broker=broker, set_as_current=False) if broker else import_module(app).app
         destination = f"{name}@{os.uname().nodename}"
 
         def answers() -> bool:

@@ -1,5 +1,5 @@
 """A closed loop of HTTP requests over kept connections: ``python -m bench.load.http`` reads a plan from its standard
-input (JSON: see ``Plan``) and prints what came of it (JSON: see ``Tally.as_json``).
+input (JSON: see ``Plan``) and prints what came of it (JSON: see ``Tally.as_json``). SIGTERM ends it before its time.
 
 Written to load the machine as little as it can: requests are bytes made beforehand, of answers only the status, the
 length and, where it is asked for, the body are looked at.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import time
 from collections import Counter
@@ -153,9 +154,14 @@ class _Load:
             return len(self._tally.latencies_s) >= self._plan.requests
         return time.perf_counter() >= self._until
 
+    def stop(self) -> None:
+        """The time is up: nothing more is asked."""
+        self._until = 0.0
+
     async def run(self) -> Tally:
         """Asks until the time is up."""
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
         began = time.perf_counter()
         self._measure_from = began + self._plan.warm_up_s
         self._until = self._measure_from + self._plan.seconds
@@ -171,6 +177,7 @@ class _Load:
 def main() -> None:
     plan = Plan(**json.load(sys.stdin))
     tally = asyncio.run(_Load(plan).run())
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what was found is said to its end
     json.dump(tally.as_json(), sys.stdout)
 
 

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 #: In the order of a run. The one that fills the disk is the last of those that need the database as it was.
 MEASURES: Final[Mapping[str, str]] = {
     "delivery": "Delivery through one worker process",
+    "engine": "What counting and judging adds to a delivery",
     "accept": "Accepting one notification",
     "batch": "Accepting batches",
     "provider": "A provider of 100 ms",
     "smtp": "Emails by SMTP",
     "idle": "An idle system",
     "isolation": "A fault here, and what it does there",
+    "receipts": "Receipts by the thousand, and what they do to sending",
     "fairness": "One application with a lane full",
+    "spike": "A spike of bulk, ten times what comes otherwise",
+    "capacity": "What a message costs, and the model of capacity beside the product",
     "claim": "Claiming from a long lane",
     "history": "With ten million finished rows",
 }

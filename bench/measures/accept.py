@@ -60,8 +60,8 @@ class _Accept:
             body=json.dumps(BODY),
             headers=headers,
             connections=_CONNECTIONS,
-            warm_up_s=self._bench.seconds(1.0),
-            seconds=self._bench.seconds(6.0, least=1.0),
+            warm_up_s=self._bench.seconds(0.7),
+            seconds=self._bench.seconds(3.5, least=1.0),
         )
 
     def ours(self) -> dict[str, float]:

@@ -18,6 +18,8 @@ _LONG: Final = "sms.bulk"
 _SHORT: Final = "sms.normal"
 _CLAIM: Final = 500
 _CLAIMS: Final = 10
+#: How the product asks for it.
+_CALL: Final = "EXECUTE goutong_claim"
 _FINISH: Final = (
     "UPDATE notify_delivery SET status = 'sent', lease = NULL, lease_until = NULL, finished_at = now()"
     " WHERE status = 'sending'"
@@ -54,21 +56,19 @@ class _Lanes:
 
 
 def explain_claim(lane: str) -> str:
-    """PostgreSQL's own account of a claim, which is undone afterwards."""
+    """PostgreSQL's own account of a claim by the plan that it keeps, which is undone afterwards."""
     caught: list[tuple[str, Any]] = []
 
     def catch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if "notify_delivery" in sql and "UPDATE" in sql:
-            caught.append((sql, params))
+        caught.append((sql, params))
         return execute(sql, params, many, context)
 
-    with transaction.atomic():
-        with connection.execute_wrapper(catch):
-            lanes.claim(lane=lane, limit=_CLAIM, lease=uuid4(), now=timezone.now())
+    with transaction.atomic(), connection.execute_wrapper(catch):
+        lanes.claim(lane=lane, limit=_CLAIM, lease=uuid4(), now=timezone.now())
         transaction.set_rollback(True)
+    (claim,) = [one for one in caught if _CALL in one[0]]
     with transaction.atomic(), connection.cursor() as cursor:
-        sql, params = caught[-1]
-        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {sql}", params)
+        cursor.execute(claim[0].replace(_CALL, f"EXPLAIN (ANALYZE, BUFFERS) {_CALL}"), claim[1])
         lines = [line for (line,) in cursor.fetchall()]
         transaction.set_rollback(True)
     return "\n".join(lines)

@@ -48,7 +48,7 @@ class _Fairness:
         with self._rig.database() as cursor:
             lanes.ring([_LANE])
             time.sleep(self._bench.seconds(1.0))
-            until = time.monotonic() + self._bench.seconds(5.0, least=1.0)
+            until = time.monotonic() + self._bench.seconds(4.0, least=1.0)
             while time.monotonic() < until:
                 self._queue(cursor, self._small, 1)
                 lanes.ring([_LANE])
@@ -82,7 +82,7 @@ class _Fairness:
                 self._queue(cursor, application, self._bench.size(8_000, least=3_000), priority="bulk")
             cursor.execute("COMMIT")
             lanes.ring([_SHARED])
-            time.sleep(self._bench.seconds(4.0, least=1.0))
+            time.sleep(self._bench.seconds(3.0, least=1.0))
             cursor.execute(
                 "SELECT count(*) FILTER (WHERE application_id = %s), count(*) FILTER (WHERE application_id = %s)"
                 " FROM notify_delivery WHERE status = 'sent' AND lane = %s",

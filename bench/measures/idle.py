@@ -32,7 +32,7 @@ _PROVIDER: Final[dict[str, Any]] = {
     "config": {"journal": True},
 }
 #: Far enough apart that each finds the system at rest.
-_EVERY_S: Final = 0.08
+_EVERY_S: Final = 0.06
 _NOT_PROCESSES: Final = ("sandbox", "traffic")
 _LOGGED: Final = re.compile(r"^\S+ \S+ \S+ \[\d+\] (\S*) LOG:  (?:statement|execute [^:]*): (\w+)", re.MULTILINE)
 _TRANSACTION_WORDS: Final = frozenset({"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"})
@@ -43,7 +43,7 @@ class _Idle:
 
     def __init__(self, bench: Bench) -> None:
         self._rig = bench.rig
-        self._count = bench.size(100, least=20)
+        self._count = bench.size(80, least=20)
         bench.providers(_PROVIDER)
         bench.configure({"templates": [TEMPLATE]})
         bench.application("idle", rate_limit="1000/s", daily_quota=1_000_000)
@@ -145,16 +145,11 @@ class _Cost:
         }
 
     def _used(self) -> float:
-        return sum(_of_living(_processor_s, self._rig.family(name)) for name in self._rig.names)
+        return sum(self._rig.processor_s(name) for name in self._rig.names)
 
     def memory(self) -> dict[str, float]:
         """Each process with its children, in MB: its own pages, and its part of what it shares."""
         return {name: round(_of_living(_memory, self._rig.family(name)) / 2**20, 1) for name in self._rig.names}
-
-
-def _processor_s(process: psutil.Process) -> float:
-    used = process.cpu_times()
-    return used.user + used.system
 
 
 def _memory(process: psutil.Process) -> float:
@@ -177,22 +172,22 @@ def _log_statements(rig: Rig, value: str) -> None:
 
 
 def run(bench: Bench) -> Outcome:
-    """The whole system; then one message at a time, and an empty task, in turn; then nothing at all."""
+    """The whole system: first nothing at all, then one message at a time, and an empty task, in turn."""
     idle = _Idle(bench)
     bench.rig.run_everything(but=_NOT_PROCESSES)
+    time.sleep(bench.seconds(6.0))  # what they do once they have started
+    cost = _Cost(bench.rig, bench.seconds(4.0, least=2.0))
+    _log_statements(bench.rig, "all")
+    spent = bench.alternate_all({"nothing": cost})["nothing"]
+    _log_statements(bench.rig, "none")
     bench.rig.run_worker(
         "empty",
         app="bench.baselines.empty_task",
         queue=empty_task.QUEUE,
         options=(*empty_task.OPTIONS, *empty_task.WITHOUT),
     )
-    time.sleep(bench.seconds(5.0))  # what they do once they have started
     reached = bench.alternate_all({"ours": idle.reach, "task": idle.round_trip})
     bench.rig.stop("empty")
-    cost = _Cost(bench.rig, bench.seconds(5.0, least=2.0))
-    _log_statements(bench.rig, "all")
-    spent = bench.alternate_all({"nothing": cost})["nothing"]
-    _log_statements(bench.rig, "none")
     return Outcome(
         figures=(*_reach_figures(reached["ours"], reached["task"]), *_cost_figures(spent)),
         details={

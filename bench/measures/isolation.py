@@ -19,7 +19,7 @@ from bench.load.run import Load
 from bench.measures.accept import BODY, TEMPLATE
 from notify import lanes
 
-_TIMEOUT_S: Final = 2.0
+_TIMEOUT_S: Final = 1.0
 _LIMIT_S: Final = 60.0
 _EMAIL: Final[dict[str, Any]] = {
     "name": "well",
@@ -36,8 +36,9 @@ _HANGING: Final[dict[str, Any]] = {
     "timeout_s": _TIMEOUT_S,
     "config": {"journal": False, "timeout_rate": 1},
 }
-#: What the Procfile's processes may use at most (docs/architecture.md); the embedded server allows 200.
-_CONNECTIONS_OF_WEB: Final = 16
+#: What two web processes may use at most (docs/architecture.md): eight threads each, and two that look after health and
+#: figures once somebody asks for them. The embedded server allows 200.
+_CONNECTIONS_OF_WEB: Final = 2 * (8 + 2)
 
 
 class _Isolation:
@@ -76,7 +77,7 @@ class _Isolation:
         """Seconds from acceptance to the provider's call, of messages that come evenly."""
         lane = f"{channel}.{priority}"
         first = self._now()
-        until = time.monotonic() + self._bench.seconds(2.5, least=1.0)
+        until = time.monotonic() + self._bench.seconds(2.0, least=1.0)
         due = time.monotonic()
         while (now := time.monotonic()) < until:
             time.sleep(max(0.0, due - now))
@@ -146,7 +147,7 @@ def _storm(bench: Bench) -> dict[str, float]:
         body=json.dumps(BODY),
         headers={"Authorization": f"Bearer {key}"},
         connections=100,
-        seconds=bench.seconds(3.0, least=1.0),
+        seconds=bench.seconds(2.0, least=1.0),
     )
     most = 0
     over = threading.Event()

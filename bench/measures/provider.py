@@ -29,7 +29,7 @@ def run(bench: Bench) -> Outcome:
     bench.providers(_PROVIDER)
     application = bench.application("provider")
     most = _CONCURRENCY / (_LATENCY_MS / 1000)
-    count = bench.size(int(most * 5), least=_CONCURRENCY * 10)
+    count = bench.size(int(most * 3), least=_CONCURRENCY * 10)
 
     def drain(priority: str) -> float:
         with bench.rig.database() as cursor:

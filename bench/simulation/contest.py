@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from bench.simulation.contestants import Breaker, Contestant, Goutong, GovUkNotify, PlainRetry
+from bench.simulation.contestants import Contestant, Goutong
 from bench.simulation.ledger import Ledger
+from bench.simulation.rivals import Breaker, GovUkNotify, PlainRetry
 from bench.simulation.score import Score
 from bench.simulation.weather import LIBRARY, Weather
 from bench.simulation.world import FAULT_AT, Dispatch, World

@@ -1,4 +1,4 @@
-"""Two measures, as small as they can be: that ``make bench`` works, not how fast anything is."""
+"""Some measures, as small as they can be: that ``make bench`` works, not how fast anything is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.mark.timeout(120)
 def test_a_small_run_leaves_results_and_no_process(folder: Path) -> None:
-    command = [sys.executable, "-m", "bench", "claim", "provider", "--scale", "0.01", "--runs", "1"]
+    command = [sys.executable, "-m", "bench", "claim", "provider", "capacity", "--scale", "0.01", "--runs", "1"]
     done = subprocess.run(
         [*command, "--results", str(folder / "results")],
         cwd=BASE_DIR,
@@ -36,7 +36,7 @@ def test_a_small_run_leaves_results_and_no_process(folder: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    for name in ("claim", "provider"):
+    for name in ("claim", "provider", "capacity"):
         kept = json.loads((folder / "results" / f"{name}.json").read_text())
         assert all(figure["judged"]["median"] > 0 for figure in kept["figures"])
     assert [path.name for path in folder.iterdir()] == ["results"]
