@@ -53,16 +53,16 @@ def test_a_batch_is_one_statement(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(1):
         answers = list(inapp().send_batch(messages, timeout=5))
     assert all(isinstance(answer, SendReceipt) for _one, answer in answers)
-    assert InboxMessage.objects.count() == 200
+    assert InboxMessage.objects.filter(pk__in=[one.id for one in messages]).count() == 200
 
 
 @pytest.mark.django_db
 def test_a_second_attempt_changes_nothing() -> None:
     one = message(to="u1", text="first")
     inapp().send(one, timeout=5)
-    InboxMessage.objects.update(text="read and edited")
+    InboxMessage.objects.filter(pk=one.id).update(text="read and edited")
     assert inapp().send(one, timeout=5).delivered
-    assert InboxMessage.objects.get().text == "read and edited"
+    assert InboxMessage.objects.get(pk=one.id).text == "read and edited"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -55,6 +55,7 @@ def test_everybody_who_may_approve_is_called_by_inbox_and_email() -> None:
     ]
 
 
+@pytest.mark.django_db(transaction=True)  # the inbox is written from a provider's thread, on its own connection
 def test_a_call_arrives_and_says_who_wants_what_and_why() -> None:
     scene.approver("li")
     row = scene.submitted(scene.operator())
