@@ -57,6 +57,9 @@ class LiveStack:
         """Starts the stack, or ``command`` instead of it, in a process group of its own (as a shell would)."""
         with self.output.open("ab") as output:
             self._output_start = output.tell()
+            if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+                # A shell starts what it puts into the background that way, and make would not hear its Ctrl-C either.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             self._process = subprocess.Popen(
                 command or [sys.executable, "-m", "config.supervise", "run", "--tethered", *self._only],
                 cwd=REPOSITORY,
@@ -75,9 +78,8 @@ class LiveStack:
                 pytest.fail(f"the stack is not ready:\n{self.output.read_text(errors='replace')[-4000:]}")
             time.sleep(0.1)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, *, timeout: float = 90.0) -> int:
-        """Signals the process in front and waits for its end, for longer than the groups of ``config.processes`` may
-        take one after the other. Returns its exit code."""
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, timeout: float = 60.0) -> int:
+        """Signals the process in front and waits for its end. Returns its exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout)
 
