@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -40,7 +41,7 @@ def _lead(request: HttpRequest, url: str) -> HttpResponse:
     return HttpResponseRedirect(url)
 
 
-class _ForSignedIn:
+class _ForSignedIn(ABC):
     """Looks at requests for the admin's pages by somebody who is signed in; the API and its callers go by."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -52,9 +53,9 @@ class _ForSignedIn:
             answer = self.answer(request)
         return self._get_response(request) if answer is None else answer
 
+    @abstractmethod
     def answer(self, request: HttpRequest) -> HttpResponse | None:
         """What is answered instead of the page; None: the page."""
-        raise NotImplementedError
 
 
 class SessionEndMiddleware(_ForSignedIn):

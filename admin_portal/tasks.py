@@ -35,8 +35,8 @@ class _Paced:
 
 @shared_task(name="admin_portal.steer")
 def steer() -> None:
-    """Whatever is due: degradations begin and end, approvers are called, the engine's
-    changes come into the audit."""
+    """Whatever is due: degradations begin and end, approvers are called, plans and jobs go on, plans are proposed, and
+    the engine's changes come into the audit."""
     steer_once(now=timezone.now())
 
 

@@ -38,26 +38,6 @@ def split_lane(lane: str) -> tuple[str, str]:
 LANES: Final = tuple(lane_name(channel, priority) for channel in CHANNELS for priority in PRIORITIES)
 
 
-#: Drills play on a stage: channels and providers of the same names with this before them, which only messages of test
-#: keys ever reach. No configured name has a colon.
-_STAGED: Final = "drill:"
-
-
-def staged(name: str) -> str:
-    """What a channel or a provider is called on the stage."""
-    return f"{_STAGED}{name}"
-
-
-def is_staged(name: str) -> bool:
-    """Whether ``name`` is one of the stage."""
-    return name.startswith(_STAGED)
-
-
-def off_stage(name: str) -> str:
-    """The channel or provider that ``name`` plays; itself when it plays nothing."""
-    return name.removeprefix(_STAGED)
-
-
 class PinAction(StrEnum):
     """What may be ordered of a channel, a provider or a part of the messages, against the engine."""
 

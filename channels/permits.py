@@ -34,7 +34,7 @@ def take(*, limiter: Limiter, channel: ChannelSpec, spec: ProviderSpec, priority
     # Neither tests nor callbacks are what anybody has slowed down.
     for order in () if is_built_in(spec.name) else channel.pins:
         everywhere = not order.provider
-        if order.action is PinAction.THROTTLE and _limits(order, channel=channel.name, spec=spec, priority=priority):
+        if _slows(order, channel=channel.name, provider=spec.name, priority=priority):
             granted, more_in = _take(limiter, order, priority=priority, wanted=grant.granted)
             if granted < grant.granted:
                 grant = Grant(granted, more_in, f"{order.target} {order.words}", everywhere)
@@ -48,7 +48,7 @@ def worth_fetching(channel: ChannelSpec, priority: str, *, waiting: int, at_most
     """How many messages of a lane, up to ``at_most``, are worth having at hand besides those that wait already: not
     more than a slowed down lane may send soon. The others are better off in the table."""
     for order in channel.pins:
-        if order.action is PinAction.THROTTLE and not order.provider and _is_of(order, channel.name, priority):
+        if order.action is PinAction.THROTTLE and order.is_of_lane(channel=channel.name, priority=priority):
             rate = parse_rate(order.rate)
             at_most = min(at_most, max(1, math.ceil(rate.amount / rate.period_s * _AHEAD_S)) - waiting)
     return max(at_most, 0)
@@ -68,12 +68,10 @@ def _take(limiter: Limiter, order: PinSpec, *, priority: str, wanted: int) -> tu
     return limiter.take(provider=f"pin:{order.id}", rate=order.rate, wanted=wanted, priority=priority)
 
 
-def _limits(order: PinSpec, *, channel: str, spec: ProviderSpec, priority: str) -> bool:
+def _slows(order: PinSpec, *, channel: str, provider: str, priority: str) -> bool:
+    """Whether an order slows down a whole lane, or a provider, and it is this one."""
+    if order.action is not PinAction.THROTTLE:
+        return False
     if order.provider:
-        return order.provider == spec.name
-    return _is_of(order, channel, priority)
-
-
-def _is_of(order: PinSpec, channel: str, priority: str) -> bool:
-    """Whether an order is about a whole lane, and this one."""
-    return order.is_of_lanes and order.concerns(channel=channel, priority=priority, category="", application="")
+        return order.provider == provider
+    return order.is_of_lane(channel=channel, priority=priority)

@@ -6,33 +6,31 @@ sent it is told so. Both ask whether it is still held where they write: of two w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from channels import signals
 from channels.names import split_lane
-from notify import content, lanes, outcomes, reports
+from notify import claims, content, lanes, outcomes, reports
 from notify.ids import new_id
 from notify.loading import insert
 from notify.models.delivery import Delivery, DeliveryKind, DeliveryStatus
 from notify.models.event import EventType
 from notify.reports import Recorded
 from notify.rows import Claimed, EventRow, Outcome
-from notify.sql import statement
 
 #: Rows of one transaction: locks stay short, however many are decided on.
 PORTION: Final = 1000
 _AGAIN: Final = "held: a person had it sent again"
 _MARKED: Final = "held: a person knows that it was sent"
-_CLAIMED: Final = ", ".join(f"d.{field.name}" for field in fields(Claimed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +69,7 @@ def matching(where: HeldFilter) -> QuerySet[Delivery]:
 def resend(*, ids: Sequence[UUID], actor: str, now: datetime) -> Decided:
     """Brings held messages back to their lanes with fresh attempts and fresh time. Each thousand is a transaction of
     its own, unless the caller has one open."""
-    done = 0
-    wanted = sorted(set(ids))
-    for start in range(0, len(wanted), PORTION):
-        with transaction.atomic():
-            done += _resend(wanted[start : start + PORTION], actor=actor, now=now)
-    return Decided(matched=len(wanted), done=done)
+    return _in_portions(ids, partial(_resend, actor=actor, now=now))
 
 
 def _resend(ids: Sequence[UUID], *, actor: str, now: datetime) -> int:
@@ -106,12 +99,7 @@ def _resend(ids: Sequence[UUID], *, actor: str, now: datetime) -> int:
 
 def mark_sent(*, ids: Sequence[UUID], actor: str, now: datetime) -> Decided:
     """Ends held messages as sent; their applications are told. Transactions as for ``resend``."""
-    done = 0
-    wanted = sorted(set(ids))
-    for start in range(0, len(wanted), PORTION):
-        with transaction.atomic():
-            done += _mark_sent(wanted[start : start + PORTION], actor=actor, now=now)
-    return Decided(matched=len(wanted), done=done)
+    return _in_portions(ids, partial(_mark_sent, actor=actor, now=now))
 
 
 def _mark_sent(ids: Sequence[UUID], *, actor: str, now: datetime) -> int:
@@ -138,6 +126,15 @@ def _mark_sent(ids: Sequence[UUID], *, actor: str, now: datetime) -> int:
     return len(written)
 
 
+def _in_portions(ids: Sequence[UUID], decide: Callable[[Sequence[UUID]], int]) -> Decided:
+    done = 0
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), PORTION):
+        with transaction.atomic():
+            done += decide(wanted[start : start + PORTION])
+    return Decided(matched=len(wanted), done=done)
+
+
 def _tell(action: str, ids: Sequence[UUID], actor: str) -> None:
     """Tells what was decided on, last in its transaction. Each message has it in its own timeline as well."""
     if ids:
@@ -154,6 +151,4 @@ def _take(ids: Sequence[UUID], lease: UUID) -> list[Claimed]:
         "lease": lease,
         "lease_s": settings.LANES["LEASE_S"],
     }
-    with connection.cursor() as cursor:
-        cursor.execute(f"{statement('take_held')} RETURNING {_CLAIMED}", parameters)
-        return [Claimed(*row) for row in cursor.fetchall()]
+    return claims.claimed_by("take_held", parameters)

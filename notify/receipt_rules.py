@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from channels.errors import OutcomeUnknown
 from channels.types import DeliveryEvent
 from notify import outcomes
 from notify.facts import Facts
@@ -24,7 +25,6 @@ from notify.rows import EventRow, Outcome
 
 #: The error of a delivery that its provider took, and reports as not delivered.
 UNDELIVERED: Final = "undelivered"
-_UNKNOWN_OUTCOME: Final = "outcome_unknown"
 
 
 class Meaning(StrEnum):
@@ -59,7 +59,7 @@ def read(known: Reported, *, delivered: bool) -> Meaning:
         return Meaning.EARLY  # what is being said to the provider just now decides
     if delivered:
         return _DELIVERED.get(known.status, _when_failed(known))
-    if known.status == DeliveryStatus.HELD and known.error_code == _UNKNOWN_OUTCOME:
+    if known.status == DeliveryStatus.HELD and known.error_code == OutcomeUnknown.code:
         return Meaning.FAILED  # nobody knew whether it was taken: now it is known that it came to nothing
     if known.status == DeliveryStatus.FAILED and known.error_code == UNDELIVERED:
         return Meaning.DUPLICATE

@@ -1,9 +1,9 @@
 """The sweep: what keeps the lanes honest when nothing else does.
 
 Every second: every lane with due work is rung, leases that ran out are decided upon, lanes whose work has waited for a
-while are looked through for what is overdue (those that stand still the more often), and the lanes' depths are
-measured. Any process may sweep, several at once: rows are taken with SKIP LOCKED. Each of these fails alone, and so
-does each delivery.
+while are looked through for what is overdue (those that stand still the more often), receipts that came too early are
+looked at again, and the lanes' depths are measured. Any process may sweep, several at once: rows are taken with SKIP
+LOCKED. Each of these fails alone, and so does each delivery.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from admin_portal.desk import groups
 from admin_portal.desk.selection import DEAD_LETTER_CRITERIA
 from admin_portal.models.desk import JobKind
 from admin_portal.privacy import Curtain
-from notify import burials, dead_letters
+from notify import burials
 from notify.models import DeadLetter
 from notify.models.dead_letter import DeadLetterState
 
@@ -65,14 +65,12 @@ REPLAY: Final = Verb(
     question=_("Send these dead letters again?"),
     button=_("Replay"),
     note=FRESH_START,
-    run=lambda ids, actor, now: dead_letters.replay(ids=ids, actor=actor, now=now).done,
 )
 DISCARD: Final = Verb(
     kind=JobKind.DISCARD,
     question=_("Discard these dead letters?"),
     button=_("Discard"),
     note=_("They will not be sent, whatever happens. Their history is kept."),
-    run=lambda ids, actor, now: dead_letters.discard(ids=ids, actor=actor, now=now).done,
     danger=True,
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final
@@ -33,13 +33,12 @@ AT_ONCE: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
-    """Something that can be decided. ``run``: does it to these ids as this actor, and says how many were done."""
+    """Something that can be decided, as it is asked about. What it does is in ``jobs.ACTS``."""
 
     kind: JobKind
     question: Any
     button: Any
     note: Any
-    run: Callable[[Sequence[UUID], str, datetime], int]
     danger: bool = False
 
 
@@ -97,7 +96,7 @@ class DecidingAdmin(ReadOnlyAdmin):
     def _do(self, request: HttpRequest, ids: Sequence[UUID], verb: Verb) -> None:
         actor, now = request.user.get_username(), timezone.now()
         with transaction.atomic():
-            done = verb.run(ids, actor, now)
+            done = jobs.ACTS[verb.kind](ids, actor, now)
             audit.record(
                 actor=actor,
                 origin=request.META.get("REMOTE_ADDR", ""),

@@ -19,7 +19,6 @@ from admin_portal.desk.selection import HELD_CRITERIA
 from admin_portal.models.desk import HeldDelivery, JobKind
 from admin_portal.privacy import Curtain
 from channels.errors import InternalFault, OutcomeUnknown
-from notify import held
 from notify.models import DeliveryKind, DeliveryStatus
 
 RESOLVE_HELD: Final = "admin_portal.resolve_held"
@@ -44,7 +43,6 @@ RESEND: Final = Verb(
     question=_("Send these held messages again?"),
     button=_("Send again"),
     note=FRESH_START,
-    run=lambda ids, actor, now: held.resend(ids=ids, actor=actor, now=now).done,
     danger=True,
 )
 MARK_SENT: Final = Verb(
@@ -52,7 +50,6 @@ MARK_SENT: Final = Verb(
     question=_("Mark these held messages as sent?"),
     button=_("Mark as sent"),
     note=_("They will not be sent again, and their applications are told that they were sent."),
-    run=lambda ids, actor, now: held.mark_sent(ids=ids, actor=actor, now=now).done,
 )
 
 

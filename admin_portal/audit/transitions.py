@@ -1,5 +1,6 @@
 """What the engine did, brought into the audit: its own log (``DegradationEvent``) is written by drains in the middle of
-sending, which must not wait for the chain. So the log is read here, once a second, and each event becomes one entry."""
+sending, which must not wait for the chain. So the log is read
+here, every few seconds, and each event becomes one entry."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ _LOOK_AGAIN_S: Final = 10.0
 
 
 class _Seen:
-    """What this process saw last, so that it asks no more than one question a second of a log that is at rest."""
+    """What this process saw last, so that it asks no more than one question a time of a log that is at rest."""
 
     newest: ClassVar[int | None] = None
     looked_at: ClassVar[float] = float("-inf")

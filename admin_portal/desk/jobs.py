@@ -51,7 +51,8 @@ def _mark_sent(ids: Sequence[UUID], actor: str, now: datetime) -> int:
     return held.mark_sent(ids=ids, actor=actor, now=now).done
 
 
-_ACTS: Final[Mapping[str, Act]] = {
+#: What each kind does to these ids as this actor; says how many were done.
+ACTS: Final[Mapping[str, Act]] = {
     JobKind.REPLAY: _replay,
     JobKind.DISCARD: _discard,
     JobKind.RESEND: _resend,
@@ -128,7 +129,7 @@ def _advance(job: DeskJob, *, now: datetime, portion: int) -> int:
     if job.state == JobState.WAITING:
         job.state, job.started_at = JobState.RUNNING, now
     if ids:
-        done = _ACTS[job.kind](ids, job.author, now)
+        done = ACTS[job.kind](ids, job.author, now)
         job.done += done
         job.skipped += len(ids) - done
         job.cursor = ids[-1]

@@ -51,7 +51,7 @@ class Read:
 
 def check(draft: Draft, *, setup: Setup) -> Read:
     """What ``draft`` says. Raises InvalidAction with everything that is wrong with it."""
-    faults = [*_faults_of_words(draft)]
+    faults = _faults_of_words(draft)
     found: tuple[Step, ...] = ()
     trigger: Condition | None = None
     try:
@@ -124,7 +124,7 @@ def edit(*, plan_id: int, version: int, draft: Draft, by: User, origin: str, now
     with transaction.atomic():
         person = people.entitled(by, EDIT)
         read = check(draft, setup=surroundings.read(now=now))
-        plan, last = _lock(plan_id)
+        plan, last = ledger.lock_plan(plan_id)
         if last.number != version:
             words = _("Somebody wrote version %(number)d meanwhile. Look at it before you write the next.")
             raise MoveRefused(words % {"number": last.number}, code="outdated")
@@ -143,22 +143,12 @@ def retire(*, plan_id: int, by: User, origin: str, now: datetime) -> Plan:
     """Takes a plan out of use: it is neither run nor proposed any more; what it did is kept. Raises SteeringError."""
     with transaction.atomic():
         person = people.entitled(by, EDIT)
-        plan, _last = _lock(plan_id)
+        plan, _last = ledger.lock_plan(plan_id)
         plan.retired_at, plan.triggered_since = now, None
         plan.save()
         PlanProposal.objects.filter(plan=plan, closed_at=None).update(closed_at=now, closed_by=person.username)
         _note(plan, "retired", before={"retired": False}, after={"retired": True}, by=person, origin=origin, now=now)
     return plan
-
-
-def _lock(plan_id: int) -> tuple[Plan, PlanVersion]:
-    ledger.take_turn()
-    plan = Plan.objects.select_for_update().filter(pk=plan_id).first()
-    if plan is None:
-        raise MoveRefused(_("There is no such plan."), code="unknown")
-    if plan.retired_at is not None:
-        raise MoveRefused(_("This plan is retired."), code="retired")
-    return plan, plan.versions.order_by("-number")[0]
 
 
 def _write(plan: Plan, number: int, draft: Draft, read: Read, author: str, now: datetime) -> PlanVersion:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid5
 
 from django.utils.translation import gettext as _
 
 from admin_portal import audit
-from admin_portal.models import PlanRun, RunStep
+from admin_portal.models import Plan, PlanRun, PlanVersion, RunStep
 from admin_portal.models.requests import Decision
 from admin_portal.plans import steps as steps_module
 from admin_portal.plans.progress import At, Phase, Progress, RunEnd, StepState
@@ -23,7 +23,7 @@ from admin_portal.steering.errors import MoveRefused
 from admin_portal.steering.ledger import Terms
 
 #: A run is not changed while it waits for approval: there is one version of what is asked for.
-_ONLY: int = 1
+_ONLY: Final = 1
 
 
 def take_turn() -> None:
@@ -40,6 +40,18 @@ def lock(run_id: int) -> PlanRun:
     if run is None:
         raise MoveRefused(_("There is no such run."), code="unknown")
     return run
+
+
+def lock_plan(plan_id: int) -> tuple[Plan, PlanVersion]:
+    """The plan, locked, with its newest version; nobody else decides meanwhile. Raises MoveRefused when there is none,
+    or when it is retired."""
+    take_turn()
+    plan = Plan.objects.select_for_update().filter(pk=plan_id).first()
+    if plan is None:
+        raise MoveRefused(_("There is no such plan."), code="unknown")
+    if plan.retired_at is not None:
+        raise MoveRefused(_("This plan is retired."), code="retired")
+    return plan, plan.versions.order_by("-number")[0]
 
 
 def steps_of(run: PlanRun) -> tuple[Step, ...]:

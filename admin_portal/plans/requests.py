@@ -53,7 +53,7 @@ def ask(*, plan_id: int, wish: Wish, form_token: UUID, by: User, origin: str, no
     effects = _effects_of(plan_id, now)
     with transaction.atomic():
         person = people.entitled(by, RUN)
-        plan, version = _lock_plan(plan_id)
+        plan, version = ledger.lock_plan(plan_id)
         known = PlanRun.objects.filter(form_token=form_token).first()
         if known is not None:
             return _same(known, plan, person)
@@ -100,16 +100,6 @@ def _effects_of(plan_id: int, now: datetime) -> list[tuple[int, Prediction]]:
         return []
     found = steps.read(version.steps)
     return [] if steps.validate(found, setup=surroundings.read(now=now)) else foresee(found, now=now)
-
-
-def _lock_plan(plan_id: int) -> tuple[Plan, PlanVersion]:
-    ledger.take_turn()
-    plan = Plan.objects.select_for_update().filter(pk=plan_id).first()
-    if plan is None:
-        raise MoveRefused(_("There is no such plan."), code="unknown")
-    if plan.retired_at is not None:
-        raise MoveRefused(_("This plan is retired."), code="retired")
-    return plan, plan.versions.order_by("-number")[0]
 
 
 def _same(known: PlanRun, plan: Plan, person: User) -> PlanRun:

@@ -112,10 +112,12 @@ def _start(run: PlanRun, *, now: datetime) -> None:
 def _lose_targets(run: PlanRun, *, now: datetime) -> bool:
     """Ends what is in force of a target that was deleted meanwhile."""
     before = ledger.progress_of(run)
-    setup = surroundings.names() if before.in_force else None
-    for position in before.in_force if setup is not None else ():
+    if not before.in_force:
+        return False
+    setup = surroundings.names()
+    for position in before.in_force:
         action = before.steps[position].action
-        if action is None or setup is None or actions.has_target(action, setup=setup):
+        if action is None or actions.has_target(action, setup=setup):
             continue
         pins.end(pin_id=ledger.pin_id(run, position), now=now)
         words = _("its target no longer exists")
@@ -138,7 +140,7 @@ def _go_on(run: PlanRun, seen: Observations, *, now: datetime) -> bool:
         with transaction.atomic():
             _act(run, before, move, now=now)
         after = progress.made(before, move, now=now)
-        outcomes = _outcomes(before, move)
+        outcomes = _outcomes(move)
         if move.kind is MoveKind.PAUSE and move.position is not None:
             words = _pause_words(before, move.position, move)
             run.pause_reason = words
@@ -193,7 +195,7 @@ def _apply(run: PlanRun, action: Action, position: int, *, now: datetime) -> Non
         raise InvalidAction([Fault(name, "invalid_pin", words) for name, words in error.errors]) from error
 
 
-def _outcomes(before: Progress, move: Move) -> dict[int, str]:
+def _outcomes(move: Move) -> dict[int, str]:
     """What is to be said of steps that are behind us now: a word that the page translates."""
     if move.position is None or move.why is None:
         return {}

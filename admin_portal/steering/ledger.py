@@ -154,8 +154,7 @@ def note(
     approved_by: Sequence[str] = (),
 ) -> None:
     """Writes into the audit what was done to ``row``. From here on nobody else can write there until the transaction
-    ends: what follows in it takes no lock but those under ours. Without an ``actor`` it was the
-    platform itself."""
+    ends: what follows in it takes no lock but those under ours. Without an ``actor`` it was the platform itself."""
     audit.record(
         actor=actor or "goutong",
         origin=origin,

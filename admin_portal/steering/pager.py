@@ -28,7 +28,7 @@ _CATEGORY: Final = "operations"
 _LOCALES: Final[Mapping[str, str]] = {"en": "en", "zh-hans": "zh-CN"}
 
 
-def key(*, now: datetime) -> ApiKey:
+def key() -> ApiKey:
     """The key that the platform sends with; a new one when somebody revoked the last."""
     application, _made = Application.objects.get_or_create(name=SYSTEM, defaults={"tier": Tier.VIP})
     found = ApiKey.objects.filter(application=application, name=_KEY, revoked_at=None).order_by("pk").first()
@@ -43,18 +43,18 @@ def publish(occasion: str, *, application: Application, now: datetime) -> str:
     """Makes sure that there is a template for ``occasion`` in every language, as this version of the platform words
     it; returns its key."""
     contents: dict[str, dict[str, dict[str, str]]] = {channel: {} for channel in CHANNELS}
-    for language, locale in _LOCALES.items():
+    for language, name in _LOCALES.items():
         with override(language):
             subject, text = _words(Occasion(occasion))
         for channel in CHANNELS:
-            contents[channel][locale] = {"subject": subject, "text": text}
+            contents[channel][name] = {"subject": subject, "text": text}
     template = f"pager.{occasion}"
     templating.publish(
         application=application,
         key=template,
         category=_CATEGORY,
         contents=contents,
-        default_locale=_LOCALES.get(settings.LANGUAGE_CODE, "en"),
+        default_locale=locale(),
         author="goutong",
         now=now,
     )

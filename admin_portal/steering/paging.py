@@ -102,7 +102,7 @@ def _send(summons: Summons, *, now: datetime) -> UUID:
     channels, to = _ways(summons, without=touched(action, setup=surroundings.read(now=now)))
     if not channels:
         raise NoWayToTell(_("No channel is left that is well and has an address."))
-    key = pager.key(now=now)
+    key = pager.key()
     order = Order(
         channels=channels,
         route="all",

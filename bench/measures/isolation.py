@@ -21,7 +21,7 @@ from notify import lanes
 
 _TIMEOUT_S: Final = 1.0
 _LIMIT_S: Final = 60.0
-_EMAIL: Final[dict[str, Any]] = {
+EMAIL: Final[dict[str, Any]] = {
     "name": "well",
     "channel": "email",
     "adapter": "sandbox",
@@ -177,7 +177,7 @@ def run(bench: Bench) -> Outcome:
     """Each fault in turn with its absence."""
     isolation = _Isolation(bench)
     hanging_webhook = {**_HANGING, "name": "dead-endpoints", "channel": "webhook"}
-    bench.providers(_EMAIL, _HANGING, hanging_webhook)
+    bench.providers(EMAIL, _HANGING, hanging_webhook)
     for name in ("email", "sms", "webhook"):
         bench.rig.run_process(name)
     isolation.email()

@@ -15,6 +15,7 @@ import urllib3
 from bench import populate
 from bench.bench import Bench
 from bench.figures import Figure, Outcome, Target
+from bench.measures.isolation import EMAIL
 from notify import lanes
 
 _SECRET: Final = "agreed"
@@ -22,13 +23,6 @@ _LIMIT_S: Final = 60.0
 #: A thousand reports a second, as a gateway sends them that gathers a little.
 _CALLBACKS_A_SECOND: Final = 20
 _REPORTS: Final = 50
-_EMAIL: Final[dict[str, Any]] = {
-    "name": "well",
-    "channel": "email",
-    "adapter": "sandbox",
-    "max_concurrency": 16,
-    "config": {"journal": False, "latency_ms": 5},
-}
 _GATEWAY: Final[dict[str, Any]] = {
     "name": "reporting",
     "channel": "sms",
@@ -130,7 +124,7 @@ class _Receipts:
 def run(bench: Bench) -> Outcome:
     """Sending with receipts, and without."""
     receipts = _Receipts(bench)
-    bench.providers(_EMAIL, _GATEWAY)
+    bench.providers(EMAIL, _GATEWAY)
     for name in ("web", "email"):
         bench.rig.run_process(name)
     receipts.email()

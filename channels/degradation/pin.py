@@ -4,13 +4,13 @@ over. No I/O: what a pin says, when it is in force, and which messages it means.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from channels.degradation.standing import ChannelStanding, ChannelState, channel_target, provider_target
-from channels.names import PinAction, PinSource, is_staged, off_stage, staged
+from channels.names import PinAction, PinSource
 
 #: From the mildest to the strictest: of several on one channel the strictest counts.
 _CHANNEL_STATES: Final = {
@@ -89,6 +89,10 @@ class PinSpec:
         """Whether it is about whole lanes: no message of them has to be looked at."""
         return not (self.provider or self.category or self.application)
 
+    def is_of_lane(self, *, channel: str, priority: str) -> bool:
+        """Whether it is about a whole lane, and this one."""
+        return self.is_of_lanes and self.concerns(channel=channel, priority=priority, category="", application="")
+
 
 def in_force(pins: Iterable[PinSpec], *, now: datetime) -> tuple[PinSpec, ...]:
     """Those of ``pins`` that count now, the newest last."""
@@ -96,24 +100,9 @@ def in_force(pins: Iterable[PinSpec], *, now: datetime) -> tuple[PinSpec, ...]:
 
 
 def on_channel(pins: Iterable[PinSpec], channel: str) -> tuple[PinSpec, ...]:
-    """Those of ``pins`` that have a say in what becomes of this channel's messages, or of some of them. What a drill
-    orders counts on its stage alone, and nothing else counts there."""
-    name, of_drill = off_stage(channel), is_staged(channel)
-    found = (one for one in pins if (one.source is PinSource.DRILL) == of_drill and one.channel in {"", name})
-    return tuple(_on_stage(one) if of_drill else one for one in found)
-
-
-def _on_stage(pin: PinSpec) -> PinSpec:
-    """A drill's order, said of those who play."""
-    parameters = dict(pin.parameters)
-    if "weights" in parameters:
-        parameters["weights"] = {staged(name): weight for name, weight in pin.weights.items()}
-    return replace(
-        pin,
-        channel=pin.channel and staged(pin.channel),
-        provider=pin.provider and staged(pin.provider),
-        parameters=parameters,
-    )
+    """Those of ``pins`` that have a say in what becomes of this channel's messages, or of some of them. A drill's have
+    none: it touches nobody's messages."""
+    return tuple(one for one in pins if one.source is not PinSource.DRILL and one.channel in {"", channel})
 
 
 def removed(pins: Sequence[PinSpec]) -> dict[str, PinSpec]:
@@ -167,12 +156,7 @@ def holding_provider(pins: Sequence[PinSpec]) -> PinSpec | None:
 
 def holds_lane(pins: Sequence[PinSpec], *, channel: str, priority: str) -> bool:
     """Whether nothing of this lane goes out, so that nothing of it need be fetched."""
-    return any(
-        one.action is PinAction.HOLD
-        and one.is_of_lanes
-        and one.concerns(channel=channel, priority=priority, category="", application="")
-        for one in pins
-    )
+    return any(one.action is PinAction.HOLD and one.is_of_lane(channel=channel, priority=priority) for one in pins)
 
 
 def throttling(

@@ -13,7 +13,7 @@ from notify.models.notification import Notification
 
 
 class DeliveryStatus(models.TextChoices):
-    """The life of a delivery. ``notify.lanes`` is the only writer."""
+    """The life of a delivery. Only ``notify.lanes``, ``notify.leases`` and ``notify.reported`` write it."""
 
     SCHEDULED = "scheduled", _("scheduled")
     QUEUED = "queued", _("queued")
