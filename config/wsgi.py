@@ -9,7 +9,7 @@ from typing import Any
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
-from config import memory, tether
+from config import memory, tether, unread
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 tether.hold_grandchild("web")  # the server's worker processes are not children of the supervisor
@@ -23,6 +23,8 @@ memory.settle()
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Django's answer; one that is complete as a list, which granian sends in one piece (a tenth of a small call)."""
     response = _django(environ, start_response)
+    if getattr(response, "status_code", 200) >= 400:
+        unread.read_away(environ)
     if getattr(response, "streaming", True):
         return response
     body = [response.content]  # type: ignore[attr-defined]

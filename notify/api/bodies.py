@@ -76,9 +76,10 @@ class Readers:
         return every if len(every) >= self._most else []
 
 
+# One thread is for what is asked without a body, and one for bodies that are thrown away (``config.unread``).
 _readers = Readers(
-    most=max(1, settings.WEB_THREADS - 1),
-    most_of_one=max(1, settings.WEB_THREADS - 2),
+    most=max(1, settings.WEB_THREADS - 2),
+    most_of_one=max(1, settings.WEB_THREADS - 3),
     most_of_strangers=max(1, settings.WEB_THREADS // 4),
 )
 

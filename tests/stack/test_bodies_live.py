@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -37,6 +38,17 @@ def ask(live_stack: LiveStack, key: str, method: str, path: str, body: object = 
         return connection.getresponse().status
     finally:
         connection.close()
+
+
+@pytest.fixture
+def strangers(live_stack: LiveStack) -> Iterator[None]:
+    """Nobody knows them, and they never send what they announced."""
+    head = "POST /api/v1/notifications HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
+    with ExitStack() as opened:
+        for _ in range(SLOW):
+            connection = opened.enter_context(socket.create_connection(("127.0.0.1", live_stack.port)))
+            connection.sendall(head.encode())
+        yield
 
 
 @pytest.fixture
@@ -103,3 +115,33 @@ def test_slow_bodies_of_one_application_leave_the_web_to_the_others(
     for _ in range(10):
         assert ask(live_stack, keys["quick"], "POST", "/api/v1/notifications", ORDER) == 202
         assert ask(live_stack, keys["slow"], "GET", "/api/v1/channels") == 200
+
+
+def test_a_refusal_reaches_who_is_still_sending_and_leaves_the_connection_whole(live_stack: LiveStack) -> None:
+    body = json.dumps(ORDER).encode()
+    head = (
+        "POST /api/v1/notifications HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer nobody\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode()
+    with socket.create_connection(("127.0.0.1", live_stack.port), timeout=20) as connection:
+        connection.sendall(head)
+        # An answer that does not wait for the body would be there by now, and the connection closed.
+        select.select([connection], [], [], 0.3)
+        connection.sendall(body)
+        answers = connection.makefile("rb")
+        assert b" 401 " in answers.readline()
+        length = 0
+        while (line := answers.readline().strip().lower()) != b"":
+            length = int(line.partition(b":")[2]) if line.startswith(b"content-length") else length
+        answers.read(length)
+
+        connection.sendall(head + body)
+        assert b" 401 " in answers.readline()
+
+
+def test_strangers_who_do_not_send_their_bodies_leave_the_web_to_the_others(
+    live_stack: LiveStack, keys: dict[str, str], strangers: None, wait_for: WaitFor
+) -> None:
+    wait_for(lambda: ask(live_stack, keys["quick"], "POST", "/api/v1/notifications", ORDER) == 202, timeout=30)
+    for _ in range(10):
+        assert ask(live_stack, keys["quick"], "POST", "/api/v1/notifications", ORDER) == 202
