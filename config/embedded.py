@@ -84,12 +84,20 @@ class Server:
 
 
 def tethered(
-    command: tuple[str, ...], *, record: Path, stop_signal: signal.Signals = signal.SIGTERM, user: str | None = None
+    command: tuple[str, ...],
+    *,
+    record: Path,
+    stop_signal: signal.Signals = signal.SIGTERM,
+    user: str | None = None,
+    parent_tethered: bool = False,
 ) -> list[str]:
-    """``command`` that dies with its parent, leaves its id in ``record`` and, as root, runs as ``user``."""
+    """``command`` that dies with its parent, leaves its id in ``record`` and, as root, runs as ``user``.
+    ``parent_tethered``: the parent is such a command too, and nothing between them."""
     options = ["--record", str(record), "--signal", stop_signal.name.removeprefix("SIG")]
     if user:
         options += ["--user", user]
+    if parent_tethered:
+        options += ["--parent-tethered"]
     script = Path(__file__).with_name("tether.py")
     return [sys.executable, "-I", "-S", str(script), *options, "--", *command]
 

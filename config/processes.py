@@ -122,7 +122,9 @@ def configuration(programs: Sequence[Program], *, data_dir: Path, directory: Pat
 
 def _program_section(program: Program, data_dir: Path) -> str:
     record = records_folder(data_dir) / program.name
-    command = tethered(program.command, record=record, stop_signal=program.stop_signal, user=program.user)
+    command = tethered(
+        program.command, record=record, stop_signal=program.stop_signal, user=program.user, parent_tethered=True
+    )
     return _section(
         f"program:{program.name}",
         {

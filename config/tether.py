@@ -1,7 +1,7 @@
 """Ties a process to its parent: when the parent dies, however it dies, the kernel stops the child.
 
-``python -I -S config/tether.py [--record FILE] [--signal NAME] [--user NAME] -- command…`` becomes the command. It runs
-before each process of the stack, hence only the standard library, and nothing of ``config``.
+``python -I -S config/tether.py [--record FILE] [--signal NAME] [--user NAME] [--parent-tethered] -- command…`` becomes
+the command. It runs before each process of the stack, hence only the standard library, and nothing of ``config``.
 
 Where there is no ``prctl`` (macOS), only the record remains, and the next start stops what was left.
 """
@@ -20,6 +20,9 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 #: In the environment of whatever runs under a tether: the folder where processes leave their records.
 RECORDS_VARIABLE = "GOUTONG_PROCESS_RECORDS"
+#: Likewise: its process id, which stays when it becomes its command. A parent may die before its child has come so far
+#: as to ask who that is, and the child would tie itself to whoever got it then.
+PARENT_VARIABLE = "GOUTONG_PARENT"
 
 
 def started_at(pid: int) -> str | None:
@@ -59,7 +62,12 @@ def hold_grandchild(name: str) -> None:
     records = os.environ.get(RECORDS_VARIABLE)
     if records:
         record(Path(records) / f"{name}.{os.getpid()}", stop_signal="TERM")
-        hold(signal.SIGTERM, parent=os.getppid())
+        hold(signal.SIGTERM, parent=tethered_parent())
+
+
+def tethered_parent() -> int:
+    """The process that started this one, which runs under a tether."""
+    return int(os.environ.get(PARENT_VARIABLE) or os.getppid())
 
 
 def become(user: str) -> None:
@@ -75,9 +83,10 @@ def main() -> None:
     parser.add_argument("--record", type=Path)
     parser.add_argument("--signal", default="TERM")
     parser.add_argument("--user")
+    parser.add_argument("--parent-tethered", action="store_true", help="the parent runs under a tether itself")
     parser.add_argument("command", nargs="+")
     arguments = parser.parse_args()
-    parent = os.getppid()
+    parent = tethered_parent() if arguments.parent_tethered else os.getppid()
     if arguments.record:
         record(arguments.record, stop_signal=arguments.signal)
         os.environ[RECORDS_VARIABLE] = str(arguments.record.parent)
@@ -85,6 +94,7 @@ def main() -> None:
         become(arguments.user)
     # After the change of user: the kernel forgets the wish when credentials change.
     hold(signal.Signals[f"SIG{arguments.signal}"], parent=parent)
+    os.environ[PARENT_VARIABLE] = str(os.getpid())
     os.execvp(arguments.command[0], arguments.command)  # noqa: S606  (no shell is the point)
 
 

@@ -98,6 +98,20 @@ def test_a_tethered_process_dies_with_its_parent(tmp_path: Path, wait_for: WaitF
     child.wait(10)
 
 
+def test_a_process_whose_tethered_parent_died_before_it_asked_does_not_begin(tmp_path: Path) -> None:
+    begun = subprocess.run(
+        tethered(SLEEPER, record=tmp_path / "child", parent_tethered=True),
+        env={**os.environ, tether.PARENT_VARIABLE: str(2**22)},  # larger than any process id
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert begun.returncode == 1
+    assert "is gone" in begun.stderr
+
+
 def test_a_leftover_is_found_by_its_record_and_stopped(tmp_path: Path, wait_for: WaitFor) -> None:
     record = records_folder(tmp_path) / "worker"
     process = subprocess.Popen(tethered(SLEEPER, record=record))
