@@ -23,7 +23,7 @@ from channels import gateway
 from channels.errors import LeaseLost
 from channels.names import split_lane
 from channels.types import OutboundMessage, SendResult
-from notify import content, doorbell, lanes, outcomes, readiness, recording, reports
+from notify import content, doorbell, lanes, outcomes, readiness, recording, reports, workers
 from notify.databases import DATABASE_AWAY, patiently
 from notify.facts import Facts
 from notify.outcomes import Rules
@@ -98,9 +98,14 @@ class Drain:
         self._keep_alive()
 
     def _wanted(self) -> int:
-        # A short claim emptied the lane: look again when all is done, or now and then while a provider takes its time.
-        if self._last_was_short and self._session.pending and time.monotonic() - self._claimed_at < _COLLECT_S:
-            return 0
+        # A short claim emptied the lane: look again when it is rung, when all is done, or now and then while a provider
+        # takes its time.
+        if self._last_was_short and self._session.pending:
+            if workers.rung(self.lane):
+                workers.answer_ring(self.lane)
+                doorbell.answer(self.lane)
+            elif time.monotonic() - self._claimed_at < _COLLECT_S:
+                return 0
         # Where an unknown outcome is held for a person, have no more in hand than can be under way.
         ahead_s = 0.0 if self._rules.policy.hold_unknown else _AHEAD_S
         return self._session.appetite(at_most=int(settings.LANES["BATCH"]), ahead_s=ahead_s)

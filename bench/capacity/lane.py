@@ -160,8 +160,11 @@ class _Drain:
 
     def _wanted(self) -> int:
         now = self._worker.clock.now
-        if self._was_short and self._pending and now - self._claimed_at < _COLLECT_S:
-            return 0
+        if self._was_short and self._pending:
+            if self._lane.rung:
+                self._lane.rung = self._lane.bell_is_out = False
+            elif now - self._claimed_at < _COLLECT_S:
+                return 0
         return min(self._worker.places.room(self._priority), _BATCH)
 
     def _claim(self, wanted: int) -> Steps:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from channels import directory
 from channels.errors import Unavailable
 from channels.models import Channel, InboxMessage, Provider
-from notify import content, dispatch, lanes, outcomes, partitions, signals
+from notify import content, dispatch, lanes, outcomes, partitions, signals, workers
 from notify.models import Attempt, DeadLetter, Delivery
 from notify.rows import DeliveryRow
 from tests.conftest import WaitFor
@@ -219,6 +219,22 @@ def test_a_drain_stops_at_its_time_and_rings_again(wait_for: WaitFor) -> None:
     client = redis.Redis.from_url(settings.REDIS_URL)
     wait_for(lambda: client.llen("sms.bulk") == 1)
     client.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_drain_that_waits_for_its_provider_answers_the_bell(wait_for: WaitFor) -> None:
+    provider(timeout_rate=1.0, timeout_s=5)
+    first = enter(make_application(), now=timezone.now())
+    thread = Thread(target=lambda: (drain(), connection.close()))
+    thread.start()
+    wait_for(lambda: states(first)["sending"] == 1)
+
+    second = enter(make_application(), now=timezone.now())
+    workers.note_ring("sms.bulk")
+
+    wait_for(lambda: not workers.rung("sms.bulk"), timeout=4, message="the bell is answered")
+    wait_for(lambda: states(second)["sending"] == 1, timeout=4, message="by a look into the lane")
+    thread.join(20)
 
 
 @pytest.mark.django_db(transaction=True)
