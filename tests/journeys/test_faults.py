@@ -59,6 +59,28 @@ def _lifeboat_is_on_watch(live: LiveStack) -> bool:
         return row is not None and bool(row[0])
 
 
+def wait_until_delivered(company: Company, provider: str, load: Load, wait_for: WaitFor, *, timeout: float) -> None:
+    """Until the provider has taken all that was accepted; else the failure tells what became of the rest."""
+
+    def missing() -> set[str]:
+        return set(load.accepted) - set(company.journal(provider))
+
+    try:
+        wait_for(lambda: not missing(), timeout=timeout, message="all of it is delivered")
+    except pytest.fail.Exception as failure:
+        with (
+            contextlib.closing(psycopg2.connect(company.live.addresses()["database_url"])) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(
+                "SELECT row_to_json(d)::text, clock_timestamp()::text,"
+                " (SELECT json_agg(e) FROM notify_event e WHERE e.delivery_id = d.id)::text"
+                " FROM notify_delivery d WHERE id = ANY (%s::uuid[]) LIMIT 5",
+                [list(missing())],
+            )
+            pytest.fail(f"{failure}; of {len(missing())} missing: {cursor.fetchall()}")
+
+
 @pytest.fixture
 def sms(live_stack: LiveStack, wait_for: WaitFor) -> Any:
     made: list[str] = []
@@ -120,7 +142,7 @@ def test_without_valkey_everything_goes_on(live_stack: LiveStack, wait_for: Wait
         wait_for(lambda: live_stack.state("valkey").state == "RUNNING", timeout=20)
         workers_back = _wait_for_workers(live_stack, company, wait_for)
         wait_for(lambda: time.monotonic() - returned > 3, timeout=5)
-    wait_for(lambda: set(load.accepted) <= set(company.journal(provider)), timeout=60, message="all of it is delivered")
+    wait_until_delivered(company, provider, load, wait_for, timeout=60)
     during = load.between(stopped, returned)
     slowest = statistics.quantiles([took for _status, took in during], n=100)[98]
     print(
@@ -171,7 +193,7 @@ def test_a_postgresql_that_stops_and_starts_loses_nothing(live_stack: LiveStack,
         before = len(load.accepted)
         wait_for(lambda: len(load.accepted) > before + 20, timeout=60, message="accepts again")
         accepts_again = time.monotonic() - started
-    wait_for(lambda: set(load.accepted) <= set(company.journal(provider)), timeout=90, message="all of it is delivered")
+    wait_until_delivered(company, provider, load, wait_for, timeout=90)
     statuses = [status for status, _took in load.between(0, float("inf"))]
     print(f"\npostgres away: {statuses.count(503)} x 503, accepts again after {accepts_again:.1f} s")
     assert set(statuses) == {202, 503}
