@@ -7,10 +7,10 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop ps test bench chaos check format lock clean
+.PHONY: help run stop ps test bench chaos screenshots check format lock clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: export DEMO ?= 1
 run: export LOG_FORMAT ?= console
@@ -31,6 +31,9 @@ bench: $(VENV)/.installed-dev $(MO) ## figures beside those of what one would wr
 
 chaos: $(VENV)/.installed-dev $(MO) ## every fault in turn on a stack under load: lost, twice, refused (CHAOS_ARGS=…)
 	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
+screenshots: $(VENV)/.installed-dev $(MO) ## the pictures of the README, from the demo (SCREENSHOTS_ARGS=…); wants a Chromium
+	@$(BIN)/python -m tests.browser.screenshots $(SCREENSHOTS_ARGS)
 
 check: $(VENV)/.installed-dev $(MO) ## lint, types, imports, migrations, OpenAPI, translations
 	@$(BIN)/python -m config.checks

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import QuerySet, Value
 
 from admin_portal.models.desk import OPEN_STATES, DeskJob
+from admin_portal.models.drills import Drill, DrillRun
 from admin_portal.models.plans import LIVE_STATES, PlanRun
 from admin_portal.models.requests import DegradationRequest, Review, Summons
 from admin_portal.steering import approval
@@ -22,6 +23,7 @@ class Part(StrEnum):
     CALLS = "calls"
     RUNS = "runs"
     JOBS = "jobs"
+    DRILLS = "drills"
 
 
 def look(*, now: datetime) -> frozenset[Part]:
@@ -29,9 +31,12 @@ def look(*, now: datetime) -> frozenset[Part]:
     rows: tuple[tuple[Part, QuerySet[Any]], ...] = (
         (Part.REQUESTS, DegradationRequest.objects.filter(state__in=approval.LIVE)),
         (Part.CALLS, DegradationRequest.objects.filter(review=Review.DUE, review_due_at__lte=now)),
+        (Part.CALLS, PlanRun.objects.filter(review=Review.DUE, review_due_at__lte=now)),
         (Part.CALLS, Summons.objects.filter(settled_at=None, try_at__lte=now)),
         (Part.RUNS, PlanRun.objects.filter(state__in=LIVE_STATES)),
         (Part.JOBS, DeskJob.objects.filter(state__in=OPEN_STATES)),
+        (Part.DRILLS, DrillRun.objects.filter(is_live=True)),
+        (Part.DRILLS, Drill.objects.filter(next_at__lte=now, retired_at=None)),
     )
     first, *others = (found.order_by().annotate(part=Value(part.value)).values_list("part")[:1] for part, found in rows)
     return frozenset(Part(part) for (part,) in first.union(*others, all=True))

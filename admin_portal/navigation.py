@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from admin_portal.board import waiting
+from admin_portal.board.waiting import Waiting
 
 Text = str | Promise
 
@@ -29,13 +30,17 @@ class Page:
     icon: str
     url_name: str
     permission: str = ""
-    badge: Callable[[HttpRequest], int] | None = None
+    badge: Callable[[Waiting], int] | None = None
 
 
-def _waiting(request: HttpRequest) -> int:
+def _requests(found: Waiting) -> int:
     """How many approvals and reviews wait for this person: where they are told also when no channel works."""
-    found = waiting.decisions(request.user, now=timezone.now())
     return (found.approvals or 0) + (found.reviews or 0)
+
+
+def _runs(found: Waiting) -> int:
+    """The same of plans' runs."""
+    return (found.runs or 0) + (found.run_reviews or 0)
 
 
 GROUPS: tuple[tuple[Text, tuple[Page, ...]], ...] = (
@@ -48,8 +53,18 @@ GROUPS: tuple[tuple[Text, tuple[Page, ...]], ...] = (
                 "tune",
                 "admin:admin_portal_degradationrequest_changelist",
                 "admin_portal.view_degradationrequest",
-                _waiting,
+                _requests,
             ),
+            Page(_("Plans"), "menu_book", "admin:admin_portal_plan_changelist", "admin_portal.view_plan"),
+            Page(
+                _("Runs of plans"),
+                "playlist_play",
+                "admin:admin_portal_planrun_changelist",
+                "admin_portal.view_planrun",
+                _runs,
+            ),
+            Page(_("Drills"), "exercise", "admin:admin_portal_drill_changelist", "admin_portal.view_drill"),
+            Page(_("Drill runs"), "science", "admin:admin_portal_drillrun_changelist", "admin_portal.view_drillrun"),
             Page(
                 _("Approval rules"),
                 "fact_check",
@@ -97,14 +112,14 @@ def _allows(permission: str) -> Callable[[HttpRequest], bool]:
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups of the sidebar that hold a page this person may see."""
-    groups = []
+    groups, found = [], waiting.decisions(request.user, now=timezone.now())
     for title, pages in GROUPS:
         items = [
             {
                 "title": page.title,
                 "icon": page.icon,
                 "link": reverse(page.url_name),
-                "badge": page.badge(request) if page.badge is not None else 0,
+                "badge": page.badge(found) if page.badge is not None else 0,
             }
             for page in pages
             if _allows(page.permission)(request)

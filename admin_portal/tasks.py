@@ -14,6 +14,7 @@ from django.utils import timezone
 from admin_portal import due
 from admin_portal.audit import transitions
 from admin_portal.desk import jobs
+from admin_portal.drills import running as drills
 from admin_portal.due import Part
 from admin_portal.plans import proposing, running
 from admin_portal.steering import applying, paging
@@ -35,8 +36,8 @@ class _Paced:
 
 @shared_task(name="admin_portal.steer")
 def steer() -> None:
-    """Whatever is due: degradations begin and end, approvers are called, plans and jobs go on, plans are proposed, and
-    the engine's changes come into the audit."""
+    """Whatever is due: degradations begin and end, approvers are called, plans, drills and jobs go on, plans are
+    proposed, and the engine's changes come into the audit."""
     steer_once(now=timezone.now())
 
 
@@ -54,6 +55,9 @@ def steer_once(*, now: datetime) -> None:
         if Part.RUNS in parts:
             with apart("plans: runs", log=logger):
                 running.run_due(now=now)
+        if Part.DRILLS in parts:
+            with apart("drills", log=logger):
+                drills.run_due(now=now)
         if Part.JOBS in parts:
             with apart("desk: jobs", log=logger):
                 jobs.run_due(now)

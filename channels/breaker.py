@@ -20,6 +20,7 @@ from channels.degradation import fast_trip, policy, probing, standings
 from channels.degradation.standing import ProviderStanding, Transition, provider_target
 from channels.degradation.thresholds import DEFAULTS, Thresholds
 from channels.figures import Figures
+from channels.names import is_staged, staged
 from channels.quality.reading import Reading, Span
 from channels.types import SendResult
 
@@ -40,7 +41,8 @@ def judge(*, channel: str, results: Sequence[SendResult], now: datetime) -> None
     for provider, (good, bad) in _score(results).items():
         if good or not bad:
             continue
-        leniently(partial(look_at, channel=channel, provider=provider, batch=bad, now=now), provider)
+        carried = staged(channel) if is_staged(provider) else channel
+        leniently(partial(look_at, channel=carried, provider=provider, batch=bad, now=now), provider)
 
 
 def leniently(tell: Callable[[], Told], provider: str) -> Told | None:
@@ -93,7 +95,7 @@ def look_at(*, channel: str, provider: str, batch: int, now: datetime) -> Transi
     known = _known(channel, provider)
     if known.pinned or (known.standing is not None and not known.standing.carries):
         return None
-    run = quality.own_run(provider)
+    run, good_before = quality.own_run(provider), quality.good_before_run(provider)
     span = Span(window_s=known.rules.recent_s)
     own = quality.read_alone(spans=[span], now=now)
 
@@ -107,6 +109,7 @@ def look_at(*, channel: str, provider: str, batch: int, now: datetime) -> Transi
             thresholds=known.rules,
             now=now,
             rate_before=_rate_before(own.figures(provider, span=span), run),
+            good_before=good_before,
             others_get_through=others_get_through,
         )
 

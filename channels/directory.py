@@ -8,98 +8,28 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Lock
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
-from channels import registry
+from channels import playing, registry, stages
 from channels.degradation import pin, pins, standings
 from channels.degradation.pin import PinSpec
-from channels.degradation.standing import ChannelStanding, ProviderStanding, channel_target, provider_target
+from channels.degradation.standing import channel_target, provider_target
 from channels.degradation.standings import Standings
 from channels.degradation.thresholds import Thresholds
 from channels.encryption import DecryptionFailed
 from channels.models import Channel, Policy, Provider
-from channels.names import PinAction
+from channels.names import PinAction, is_staged, off_stage
+from channels.specs import ChannelSpec, ProviderSpec
+from channels.stages import StageSpec
 
 logger = logging.getLogger(__name__)
-
-#: Providers that need no configuration, under names that none of those configured can have: test keys only ever reach
-#: the sandbox, and status callbacks are signed with their application's secret.
-TEST_PROVIDER: Final = "builtin:sandbox"
-CALLBACK_PROVIDER: Final = "builtin:callbacks"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderSpec:
-    """A provider's configuration. ``fingerprint`` changes whenever anything in it does; ``version`` says which of two
-    is the newer, and those that need no configuration have none."""
-
-    name: str
-    channel: str
-    adapter: str
-    weight: int = 100
-    rate_limit: str = ""
-    max_concurrency: int = 16
-    timeout_s: float = 10.0
-    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    fingerprint: str = ""
-    version: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelSpec:
-    """A channel's standing orders and its enabled providers."""
-
-    name: str
-    hold_unknown: bool = False
-    step_deadline_s: int = 60
-    fallback: tuple[str, ...] = ()
-    providers: tuple[ProviderSpec, ...] = ()
-    #: How the channel and its enabled providers stand; who is missing is well.
-    standing: ChannelStanding | None = None
-    standings: Mapping[str, ProviderStanding] = field(default_factory=dict)
-    #: By which rules each provider is judged.
-    rules: Mapping[str, Thresholds] = field(default_factory=dict)
-    #: What people have ordered and is in force. All of the above is as it is under these.
-    pins: tuple[PinSpec, ...] = ()
-    #: What of the messages waits with a provider that is held, from 0 to 1.
-    held_share: float = 0.0
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether nothing is known against the channel or any of its providers."""
-        well = (self.standing is None or self.standing.at_rest) and all(one.at_rest for one in self.standings.values())
-        return well and not self.pins
-
-    def is_pinned(self, provider: str) -> bool:
-        """Whether people, not figures, say what this provider carries."""
-        return provider in pin.removed(self.pins) or pin.reweighting(self.pins) is not None
-
-
-_BUILT_IN: Final[dict[str, ProviderSpec]] = {
-    TEST_PROVIDER: ProviderSpec(
-        name=TEST_PROVIDER, channel="", adapter="sandbox", config={"receipts": "instant"}, fingerprint="built-in"
-    ),
-    CALLBACK_PROVIDER: ProviderSpec(
-        name=CALLBACK_PROVIDER, channel="webhook", adapter="webhook", max_concurrency=16, fingerprint="built-in"
-    ),
-}
-
-
-def built_in(name: str) -> ProviderSpec:
-    """The provider ``name`` of those that need no configuration."""
-    return _BUILT_IN[name]
-
-
-def is_built_in(name: str) -> bool:
-    """Whether ``name`` is one of those."""
-    return name in _BUILT_IN
 
 
 class _Cache:
@@ -112,12 +42,17 @@ class _Cache:
     #: The channels as they are under the pins in force, as far as anybody asked, each with what it was made from.
     pinned: Mapping[str, tuple[ChannelSpec, ChannelSpec]] = MappingProxyType({})
     configs: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType({})
+    standings = Standings()
+    stage: StageSpec | None = None
+    stage_read_at = float("-inf")
+    #: The channels on the stage, as far as anybody asked, each with what it was made from.
+    played: Mapping[str, tuple[tuple[ChannelSpec, StageSpec, datetime], ChannelSpec]] = MappingProxyType({})
 
 
 def forget() -> None:
     """Makes the next look-up read the database."""
     _Cache.forgotten += 1
-    _Cache.read_at = float("-inf")
+    _Cache.read_at = _Cache.stage_read_at = float("-inf")
 
 
 def channel(name: str) -> ChannelSpec:
@@ -131,8 +66,36 @@ def channel(name: str) -> ChannelSpec:
         finally:
             if mine:
                 _Cache.refreshing.release()
-    found = _Cache.channels.get(name) or ChannelSpec(name=name)
+    found = _Cache.channels.get(name) or _without_row(name)
     return _under_pins(found) if _Cache.pins else found
+
+
+def stage() -> StageSpec | None:
+    """The stage of a drill that is open, as it was known not more than ``CONFIG_MAX_AGE_S`` ago. Asked for messages of
+    test keys alone: to others it costs nothing."""
+    if time.monotonic() - _Cache.stage_read_at >= settings.CHANNELS["CONFIG_MAX_AGE_S"]:
+        _Cache.stage_read_at = time.monotonic()  # others go by the last one meanwhile
+        try:
+            _Cache.stage = stages.known(now=datetime.now(UTC))
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("stages can't be read, the last known stands: %s", type(error).__name__)
+    known = _Cache.stage
+    return known if known is not None and known.is_open(datetime.now(UTC)) else None
+
+
+def _without_row(name: str) -> ChannelSpec:
+    """A channel of which nothing is stored: one on the stage, or one of which nothing is configured."""
+    open_stage = stage() if is_staged(name) else None
+    real = _Cache.channels.get(off_stage(name))
+    if open_stage is None or real is None or real.name not in open_stage.channels:
+        return ChannelSpec(name=name)
+    now = datetime.now(UTC)
+    made_from = (real, open_stage, open_stage.since(now))
+    known = _Cache.played.get(name)
+    if known is None or known[0][0] is not real or known[0] != made_from:
+        known = (made_from, playing.play(real, stage=open_stage, stored=_Cache.standings, now=now))
+        _Cache.played = MappingProxyType({**_Cache.played, name: known})
+    return known[1]
 
 
 def _under_pins(spec: ChannelSpec) -> ChannelSpec:
@@ -207,7 +170,7 @@ def _read() -> Mapping[str, ChannelSpec]:
         )
         providers.setdefault(channel_name, []).append(spec)
     rows_by_name = {row.name: row for row in Channel.objects.all()}
-    stored = standings.read()
+    stored = _Cache.standings = standings.read_all()
     rules = dict(Policy.objects.values_list("target", "rules"))
     return MappingProxyType(
         {

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
 
 from django.db import transaction
 
-from channels import directory, quality, signals
+from channels import directory, quality, signals, stages
 from channels.degradation import handing_back, pins, policy, standings
 from channels.degradation.judgement import spans
-from channels.degradation.pin import PinSpec, on_channel, removed
+from channels.degradation.pin import PinSpec, in_force, on_channel, removed
 from channels.degradation.policy import Subject
 from channels.degradation.standing import (
     ChannelStanding,
@@ -31,7 +31,9 @@ from channels.degradation.standing import (
 from channels.degradation.standings import Standings
 from channels.degradation.thresholds import DEFAULTS, Thresholds
 from channels.models import Channel, Policy, Provider
+from channels.names import is_staged, staged
 from channels.quality.reading import Reading, Span
+from channels.stages import StageSpec
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +51,18 @@ class _Configured:
 @dataclass(frozen=True, slots=True)
 class _Setup:
     """What is configured: providers by channel, fallback channels, the rules each target is judged by, and what people
-    have ordered."""
+    have ordered. While a drill's stage is open, it is set up too, under its own names; afterwards nobody knows them any
+    more, and their standings go."""
 
     providers: Mapping[str, Sequence[_Configured]]
     fallback: Mapping[str, Sequence[str]]
     rules: Mapping[str, Thresholds]
     pins: Sequence[PinSpec]
+
+    @property
+    def has_stage(self) -> bool:
+        """Whether there is a stage."""
+        return any(is_staged(name) for name in self.providers)
 
     def of_provider(self, one: _Configured) -> Thresholds:
         own = self.rules.get(provider_target(one.name))
@@ -67,7 +75,7 @@ class _Setup:
 def evaluate(*, now: datetime) -> list[Transition]:
     """Judges all channels; returns what changed. Nothing, when another engine is at it."""
     setup = _setup(now)
-    reading = quality.read(spans=_spans(setup, standings.read(), now), now=now)
+    reading = quality.read(spans=_spans(setup, standings.read_all(), now), now=now)
     with transaction.atomic():
         if not standings.be_the_one():
             return []
@@ -81,7 +89,8 @@ def evaluate(*, now: datetime) -> list[Transition]:
             standings.write(standings=changed, gone=gone)
         transitions = [one for verdict in verdicts.values() for one in verdict.transitions]
         standings.log(transitions)
-    _Last.at_rest = not changed and not setup.pins and before.at_rest and not _is_busy(setup, before, reading, now)
+    quiet = not changed and not setup.pins and not setup.has_stage and before.at_rest
+    _Last.at_rest = quiet and not _is_busy(setup, before, reading, now)
     if changed or gone:
         directory.forget()
     tell(transitions)
@@ -116,7 +125,22 @@ def _setup(now: datetime) -> _Setup:
         providers.setdefault(channel, []).append(_Configured(name, channel, weight, enabled))
     rules = {target: Thresholds.parse(rules) for target, rules in Policy.objects.values_list("target", "rules")}
     fallback = dict(Channel.objects.values_list("name", "fallback"))
-    return _Setup(providers=providers, fallback=fallback, rules=rules, pins=pins.active(now=now))
+    orders = in_force(pins.known(now=now), now=now)
+    setup = _Setup(providers=providers, fallback=fallback, rules=rules, pins=orders)
+    stage = stages.known(now=now)
+    return setup if stage is None or not stage.is_open(now) else _with_stage(setup, stage)
+
+
+def _with_stage(setup: _Setup, stage: StageSpec) -> _Setup:
+    """``setup``, and beside it what is on ``stage``, configured as in earnest."""
+    providers, fallback, rules = dict(setup.providers), dict(setup.fallback), dict(setup.rules)
+    for channel in stage.channels:
+        name, real = staged(channel), setup.providers.get(channel, ())
+        providers[name] = [replace(one, name=staged(one.name), channel=name) for one in real]
+        fallback[name] = [staged(one) if one in stage.channels else one for one in setup.fallback.get(channel, ())]
+        rules[channel_target(name)] = setup.of_channel(channel)
+        rules |= {provider_target(staged(one.name)): setup.of_provider(one) for one in real}
+    return replace(setup, providers=providers, fallback=fallback, rules=rules)
 
 
 def _spans(setup: _Setup, stored: Standings, now: datetime) -> list[Span]:

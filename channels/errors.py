@@ -92,6 +92,14 @@ class InternalFault(ProviderError):
     provider_fault = False
 
 
+class Misdirected(InternalFault):
+    """A test key's message was on its way to a real provider, or another one to a provider that is played. It was not
+    handed over."""
+
+    uses_attempt = False
+    asked = False
+
+
 class RecipientRejected(ProviderError):
     """The address is not deliverable, and will not be later."""
 

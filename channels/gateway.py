@@ -7,15 +7,16 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from channels import directory, limiter, permits, probes, reception, routing
+from channels import directory, limiter, permits, probes, reception, rehearsal, routing
 from channels.degradation import admission, pin, policy, probing
 from channels.degradation.admission import Admission, Ruling
 from channels.degradation.standing import ChannelStanding, ChannelState
-from channels.directory import ChannelSpec
 from channels.session import Session
+from channels.specs import ChannelSpec
 from channels.types import OutboundMessage, SendResult
 
 check_listens, parse_callback = reception.check_listens, reception.parse_callback
+stage_of, stand_in = rehearsal.stage_of, rehearsal.stand_in
 
 
 def open_session(*, channel: str, priority: str, rng: random.Random | None = None) -> Session:
@@ -31,7 +32,7 @@ def send_batch(messages: Sequence[OutboundMessage], *, channel: str, priority: s
         yield from session.collect(timeout=1.0, at_most=len(messages))
 
 
-def channel_orders(name: str) -> directory.ChannelSpec:
+def channel_orders(name: str) -> ChannelSpec:
     """What the dispatcher has to know of a channel: the time a step has, and what to do when an outcome is unknown."""
     return directory.channel(name)
 

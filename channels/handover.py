@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from channels import quality
-from channels.errors import InternalFault, LeaseLost, OutcomeUnknown, ProviderError, TooLate
+from channels.errors import InternalFault, LeaseLost, Misdirected, OutcomeUnknown, ProviderError, TooLate
 from channels.lines import Line
 from channels.routing import Candidate
+from channels.specs import is_played
 from channels.types import OutboundMessage, ProviderTry, SendReceipt
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Handover:
         self._answered = answer
         self._lease = lease
         self._line = line
+        self._played = is_played(line.spec.name)
         self._pairs = {journey.message.id: (journey, candidate) for journey, candidate in pairs}
 
     @property
@@ -117,6 +119,8 @@ class Handover:
     def _objection(self, message: OutboundMessage) -> ProviderError | None:
         if not self._lease.covers(message.id):
             return LeaseLost()
+        if message.test != self._played:  # whoever chose the provider: tests reach nobody real, and others no stage
+            return Misdirected()
         return TooLate() if message.deadline <= datetime.now(UTC) else None
 
     def _timeout(self, messages: Sequence[OutboundMessage]) -> float:

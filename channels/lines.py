@@ -10,8 +10,8 @@ from typing import Final
 from channels import registry
 from channels.adapters.base import Adapter
 from channels.bulkhead import Bulkhead
-from channels.directory import ProviderSpec
 from channels.errors import ConfigurationError, Misconfigured
+from channels.specs import ProviderSpec
 
 
 @dataclass(slots=True)

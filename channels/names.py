@@ -1,4 +1,5 @@
-"""The fixed words of the platform: channels, priorities, the lanes they form, and what people may order of them.
+"""The fixed words of the platform: channels, priorities, the lanes they form, what people may order of them, and what
+goes wrong in drills.
 
 Outsiders rely on these names (API, queues, metrics), so they live in one place and nowhere else.
 """
@@ -55,3 +56,35 @@ class PinSource(StrEnum):
     MANUAL = "manual"
     PLAN = "plan"
     DRILL = "drill"
+
+
+class FaultKind(StrEnum):
+    """What goes wrong on the stage of a drill."""
+
+    NONE = "none"
+    ERRORS = "errors"
+    LATENCY = "latency"
+    HANG = "hang"
+    RECEIPTS_STOP = "receipts_stop"
+    OUTAGE = "outage"
+
+
+#: Before the names of what a drill plays. No channel or provider can be called so: there is no colon in their names.
+_ON_STAGE: Final = "drill:"
+#: As long as a provider's name may be where what it did is stored: who would be longer on the stage is not played.
+LONGEST_PROVIDER: Final = 64
+
+
+def staged(name: str) -> str:
+    """What the channel or provider ``name`` is called on the stage of a drill."""
+    return _ON_STAGE + name
+
+
+def is_staged(name: str) -> bool:
+    """Whether ``name`` is that of a channel or a provider on the stage."""
+    return name.startswith(_ON_STAGE)
+
+
+def off_stage(name: str) -> str:
+    """What the channel or provider is called in earnest."""
+    return name.removeprefix(_ON_STAGE)

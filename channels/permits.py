@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from channels.degradation.pin import PinSpec
-from channels.directory import ChannelSpec, ProviderSpec, is_built_in
 from channels.limiter import Limiter, parse_rate, shared
 from channels.names import PinAction
+from channels.specs import ChannelSpec, ProviderSpec, is_built_in
 
 #: Until when (time.monotonic()) an order has nothing to give, as this process was told.
 _REFUSED_UNTIL: Final[dict[UUID, float]] = {}

@@ -7,9 +7,9 @@ from functools import partial
 
 from channels import breaker
 from channels.degradation import probing
-from channels.directory import ChannelSpec
 from channels.errors import ProviderError
 from channels.routing import Candidate, Plan
+from channels.specs import ChannelSpec
 from channels.types import OutboundMessage
 
 
@@ -31,10 +31,10 @@ def take(*, channel: str, plan: Plan, message: OutboundMessage) -> Candidate | N
     return None
 
 
-def note(*, channel: str, candidate: Candidate, error: ProviderError | None) -> None:
+def note(*, candidate: Candidate, error: ProviderError | None) -> None:
     """Says how a probe went. A recipient's fault, or being asked for patience, says nothing of the provider."""
     if error is None or error.provider_fault:
-        name, succeeded, now = candidate.provider.name, error is None, datetime.now(UTC)
+        channel, name, now = candidate.provider.channel, candidate.provider.name, datetime.now(UTC)
         breaker.leniently(
-            partial(breaker.note_probe, channel=channel, provider=name, succeeded=succeeded, now=now), name
+            partial(breaker.note_probe, channel=channel, provider=name, succeeded=error is None, now=now), name
         )

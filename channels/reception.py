@@ -1,6 +1,7 @@
 """Who takes in what providers report: the adapter of each provider that does, kept while its configuration stands.
 
-Providers that are switched off are heard all the same: they still report on what they took before.
+Providers that are switched off are heard all the same: they still report on what they took before. So are those that a
+drill plays, under the names they have on its stage.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from channels.callbacks import NobodyListens
 from channels.encryption import DecryptionFailed
 from channels.errors import ConfigurationError
 from channels.models import Provider
+from channels.names import is_staged, off_stage
 from channels.types import CallbackRequest, DeliveryEvent
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ def parse_callback(*, provider: str, request: CallbackRequest) -> Callback:
 def _adapter(provider: str) -> Adapter:
     if "\0" in provider:  # PostgreSQL holds no such name, and won't be asked for one
         raise NobodyListens("there is no such provider")
-    version = Provider.objects.filter(name=provider).values_list("updated_at", flat=True).first()
+    version = Provider.objects.filter(name=off_stage(provider)).values_list("updated_at", flat=True).first()
     if version is None:
         raise NobodyListens("there is no such provider")
     known = _Adapters.kept.get(provider)
@@ -71,6 +73,8 @@ def _adapter(provider: str) -> Adapter:
 
 
 def _build(provider: str) -> Adapter:
+    if is_staged(provider):
+        return registry.build(adapter="sandbox", provider=provider, config={"receipts": "later"}, concurrency=1)
     try:
         row = Provider.objects.get(name=provider)
         return registry.build(adapter=row.adapter, provider=provider, config=row.config or {}, concurrency=1)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from channels import directory
-from channels.directory import CALLBACK_PROVIDER, TEST_PROVIDER
 from channels.errors import Misconfigured
 from channels.lines import LINES, Line
 from channels.routing import Plan
+from channels.specs import CALLBACK_PROVIDER, TEST_PROVIDER, built_in
 
 
 def open_lines(*, channel: str, plan: Plan) -> list[Line]:
     """The lines that a channel's messages go over, but for those that are at their rate limit for long."""
-    callbacks = directory.built_in(CALLBACK_PROVIDER)
+    callbacks = built_in(CALLBACK_PROVIDER)
     carriers = [*(one for one, _weight in plan.weighted), *plan.last, *([callbacks] if has_callbacks(channel) else [])]
     lines = []
     for spec in carriers:
@@ -23,14 +22,14 @@ def open_lines(*, channel: str, plan: Plan) -> list[Line]:
         except Misconfigured:
             continue
     if not lines:  # messages are fetched nevertheless: each has to be told that there is nobody, or go elsewhere
-        return [LINES.line(directory.built_in(TEST_PROVIDER))]
+        return [LINES.line(built_in(TEST_PROVIDER))]
     now = time.monotonic()
     return [line for line in lines if line.refused_until <= now]
 
 
 def has_callbacks(channel: str) -> bool:
     """Whether status callbacks travel this channel's lanes. They do not depend on how its providers stand."""
-    return channel == directory.built_in(CALLBACK_PROVIDER).channel
+    return channel == built_in(CALLBACK_PROVIDER).channel
 
 
 def room(lines: Sequence[Line], *, priority: str, waiting: int, pending: int, at_most: int, ahead_s: float) -> int:

@@ -13,7 +13,7 @@ from channels.degradation import pin
 from channels.degradation.pin import PinSpec
 from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
 from channels.degradation.weights import effective_weights
-from channels.directory import ProviderSpec
+from channels.specs import ProviderSpec
 
 _ALL_WELL: Final[Mapping[str, ProviderStanding]] = MappingProxyType({})
 _REASON_LIMIT: Final = 1000

@@ -19,10 +19,9 @@ from queue import Empty, SimpleQueue
 from typing import Final
 from uuid import UUID
 
-from channels import breaker, directory, permits, probes, rooms, routing
+from channels import breaker, directory, permits, probes, rehearsal, rooms, routing
 from channels.bulkhead import BulkheadClosed
 from channels.degradation import pin
-from channels.directory import CALLBACK_PROVIDER, TEST_PROVIDER, ChannelSpec, ProviderSpec
 from channels.errors import (
     Misconfigured,
     NoProvider,
@@ -34,6 +33,7 @@ from channels.handover import Handover, Journey, Lease, chunks
 from channels.limiter import Limiter
 from channels.lines import LINES, Line
 from channels.routing import Candidate
+from channels.specs import CALLBACK_PROVIDER, ChannelSpec, ProviderSpec, built_in
 from channels.types import OutboundMessage, ProviderTry, SendReceipt, SendResult
 
 #: How long a drain waits by itself for a provider's rate limit; longer waits go back to the table.
@@ -69,12 +69,13 @@ class Session:
         """How many more messages, up to ``at_most``, are worth fetching: as many as the providers have room for in the
         next ``ahead_s`` seconds, and of a lane that its channel holds, the part that it lets through."""
         plan, channel = self._plan(), directory.channel(self._channel)
+        waiting = sum(not one.message.test for one in self._waiting)  # who waits on a stage is in nobody else's way
         wanted = rooms.room(
             rooms.open_lines(channel=self._channel, plan=plan),
             priority=self._priority,
-            waiting=len(self._waiting),
-            pending=self.pending,
-            at_most=permits.worth_fetching(channel, self._priority, waiting=len(self._waiting), at_most=at_most),
+            waiting=waiting,
+            pending=self.pending - len(self._waiting) + waiting,
+            at_most=permits.worth_fetching(channel, self._priority, waiting=waiting, at_most=at_most),
             ahead_s=ahead_s,
         )
         if channel.at_rest or rooms.has_callbacks(self._channel):
@@ -91,9 +92,9 @@ class Session:
 
     def _candidates(self, message: OutboundMessage) -> Sequence[Candidate]:
         if message.test:
-            return (Candidate(directory.built_in(TEST_PROVIDER), "test key: the sandbox only"),)
+            return rehearsal.candidates(message, rng=self._rng)
         if message.signing_secret:
-            return (Candidate(directory.built_in(CALLBACK_PROVIDER), "status callback"),)
+            return (Candidate(built_in(CALLBACK_PROVIDER), "status callback"),)
         plan = self._plan()
         ranked = routing.rank(plan, rng=self._rng)
         probe = probes.take(channel=self._channel, plan=plan, message=message) if plan.open else None
@@ -146,11 +147,11 @@ class Session:
 
     def _choose(self, journey: Journey, left: dict[str, int]) -> bool:
         """Brings the first candidate with room to the front; False when all are too busy. ``left``: the room of each,
-        less what was chosen before. With nobody else to ask, a message queues where it has to. One of weight zero is
-        for what the others failed at, not for what they are too busy for."""
+        less what was chosen before. With nobody else to ask, a message queues where it has to, but for a test key's: no
+        stage piles up here. One of weight zero is for what the others failed at, not for what they are too busy for."""
         first = journey.candidates[0]
         others = [one for one in journey.candidates if one is not first and one.provider.weight > 0]
-        if not others:
+        if not others and not journey.message.test:
             return True
         for candidate in (first, *others):
             name = candidate.provider.name
@@ -189,7 +190,7 @@ class Session:
             for journey in journeys:
                 self._take_answer(journey, journey.candidates.popleft(), _failed_try(spec, error))
             return
-        channel, wanted = directory.channel(self._channel), len(journeys)
+        channel, wanted = directory.channel(spec.channel), len(journeys)
         grant = permits.take(limiter=self._limiter, channel=channel, spec=spec, priority=self._priority, wanted=wanted)
         if grant.granted < len(journeys) and grant.more_in > RATE_PATIENCE_S and not grant.everywhere:
             line.refused_until = time.monotonic() + grant.more_in
@@ -262,7 +263,7 @@ class Session:
             journey.tries.append(attempt)
         journey.waits_since = None
         if candidate.probe:
-            probes.note(channel=self._channel, candidate=candidate, error=attempt.error)
+            probes.note(candidate=candidate, error=attempt.error)
         if attempt.error is None:
             self._finish(journey, receipt=attempt.receipt)
         elif journey.candidates and self._may_fall_over(journey, attempt.error):
@@ -278,9 +279,10 @@ class Session:
         return error.provider_fault or isinstance(error, Throttled)
 
     def _finish_without_candidate(self, journey: Journey) -> None:
-        words = self._plan().words
-        detail = f"no provider of {self._channel} carries traffic: {words}" if words else ""
-        error: ProviderError = NoProvider(detail or f"no provider is enabled for {self._channel}")
+        message = journey.message
+        channel, plan = rehearsal.plan_of(message) if message.test else (self._channel, self._plan())
+        detail = f"no provider of {channel} carries traffic: {plan.words}" if plan.words else ""
+        error: ProviderError = NoProvider(detail or f"no provider is enabled for {channel}")
         if journey.tries:
             error = journey.tries[-1].error or error
         self._finish(journey, error=error)

@@ -23,7 +23,7 @@ from channels.degradation.pins import ended_between
 from channels.degradation.standing import ChannelState, ProviderState
 from channels.errors import EndpointUnavailable, Throttled
 from channels.models import DegradationEvent, Provider
-from channels.names import CHANNELS, PRIORITIES, lane_name
+from channels.names import CHANNELS, PRIORITIES, PinSource, is_staged, lane_name, off_stage, staged
 from notify import lanes, partitions
 from notify.lanes import Place
 from notify.sql import statement
@@ -69,31 +69,41 @@ def is_news(change: Change, *, others_well: bool) -> bool:
 
 
 def lanes_of(pin: PinSpec) -> list[str]:
-    """The lanes in which somebody may wait for the end of ``pin``. Pure."""
+    """The lanes in which somebody may wait for the end of ``pin``; those of the stage, for a drill's. Pure."""
     channels = [pin.channel] if pin.channel else CHANNELS
+    if pin.source is PinSource.DRILL:
+        channels = [staged(channel) for channel in channels]
     priorities = [pin.priority] if pin.priority else PRIORITIES
     return [lane_name(channel, priority) for channel in channels for priority in priorities]
 
 
 def concerned(changes: Iterable[Change], *, carriers: Mapping[str, str]) -> set[str]:
-    """The channels in which there is something new to see. ``carriers``: the channel of each provider."""
+    """The channels in which there is something new to see, by the names of the stage where a drill plays them.
+    ``carriers``: the channel of each provider."""
     found = set()
     for change in changes:
         kind, _, name = change.target.partition(":")
-        channel = carriers.get(name) if kind == "provider" else name
+        channel = _carried_by(name, carriers) if kind == "provider" else name
         if channel and is_news(change, others_well=gateway.is_well_without(channel, provider=name)):
             found.add(channel)
     return found
 
 
+def _carried_by(provider: str, carriers: Mapping[str, str]) -> str | None:
+    channel = carriers.get(off_stage(provider))
+    return staged(channel) if channel is not None and is_staged(provider) else channel
+
+
 def hasten(*, lane: str, until: datetime, place: Place, now: datetime) -> tuple[int, Place | None]:
     """Lets what waits in a portion of ``lane``, from ``place`` on and due not later than ``until``, look now. Returns
     how many deliveries, and where to go on, or None at the end of the lane. What is cut off between two portions at one
-    and the same due time keeps its own."""
+    and the same due time keeps its own. A lane of the stage is the part of the real one that test keys' messages are.
+    """
     view = partitions.live_window(now=now)
     parameters: dict[str, Any] = {
         **place._asdict(),
-        "lane": lane,
+        "lane": off_stage(lane),
+        "tests": is_staged(lane),
         "now": now,
         "soon": now + _SOON,
         "until": until,
@@ -108,7 +118,7 @@ def hasten(*, lane: str, until: datetime, place: Place, now: datetime) -> tuple[
         hastened, read, *last = cursor.fetchone()
     if hastened:
         logger.info("waiting deliveries look again now", extra={"lane": lane, "count": hastened})
-        lanes.ring([lane])
+        lanes.ring([off_stage(lane)])
     return hastened, Place(*last) if read >= _READ else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 
 from channels import gateway
@@ -36,13 +37,22 @@ def prepare(*, claimed: Claimed, facts: Facts | None, now: datetime, rules: Rule
 
 
 def _elsewhere(claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> Outcome | None:
-    """What to write of a message that its channel, as it stands, does not send now. Nothing, nearly always."""
-    if claimed.is_test or claimed.kind != DeliveryKind.MESSAGE or gateway.is_at_rest(claimed.channel):
+    """What to write of a message that its channel, as it stands, does not send now. Nothing, nearly always. A test
+    key's message is ruled by the channel on the stage of a drill, where it plays on one, and by none else."""
+    if claimed.kind != DeliveryKind.MESSAGE:
+        return None
+    channel = claimed.channel
+    if claimed.is_test:
+        channel = gateway.stage_of(message_id=claimed.id, channel=channel, application=facts.application)
+        if not channel:
+            return None
+        rules = replace(rules, fallback=gateway.channel_orders(channel).fallback, is_usable=_is_usable_on_stage)
+    if gateway.is_at_rest(channel):
         return None
     target = switching.find_target(claimed=claimed, facts=facts, rules=rules)
     ruling = gateway.admit(
         message_id=claimed.id,
-        channel=claimed.channel,
+        channel=channel,
         priority=facts.priority,
         category=facts.category,
         application=facts.application,
@@ -61,6 +71,10 @@ def _elsewhere(claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> O
     )
     held = ChannelHeld(ruling.reason, retry_after=again_in)
     return outcomes.fail(claimed=claimed, facts=facts, error=held, now=now, rules=rules)
+
+
+def _is_usable_on_stage(channel: str) -> bool:
+    return gateway.is_usable(gateway.stand_in(channel))
 
 
 def _composed(claimed: Claimed, facts: Facts) -> OutboundMessage:

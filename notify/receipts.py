@@ -19,6 +19,7 @@ from uuid import UUID
 from django.db import transaction
 
 from channels import quality
+from channels.names import is_staged
 from channels.types import DeliveryEvent
 from notify import content, dispatch, early_receipts, lanes, receipt_rules, reported, signals
 from notify.facts import Facts
@@ -150,7 +151,8 @@ def _tell(provider: str, counts: Counter[Meaning], written: Sequence[tuple[_Read
         signals.send_recorded(tries=(), results=results)
     for one, outcome in written:
         known, came_at = one.known, one.receipt.came_at
-        if known.status == DeliveryStatus.SENT and known.sent_at is not None and not known.claimed.is_test:
+        counts_for = is_staged(provider) or not known.claimed.is_test
+        if known.status == DeliveryStatus.SENT and known.sent_at is not None and counts_for:
             delay_s = (came_at - known.sent_at).total_seconds()
             delivered = one.meaning is Meaning.DELIVERED
             quality.note_receipt(provider=provider, delay_s=delay_s, delivered=delivered, now=came_at)

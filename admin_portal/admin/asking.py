@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from django.contrib import messages
@@ -17,7 +18,7 @@ from admin_portal.admin.base import ModelAdmin, page
 from admin_portal.models import DegradationRequest
 from admin_portal.models.requests import RequestState
 from admin_portal.request_form import RequestForm, fresh, initial_of, live_requests, token_of
-from admin_portal.steering import actions, breaking, checking, ledger, people, requests, surroundings
+from admin_portal.steering import actions, breaking, checking, people, requests, surroundings
 from admin_portal.steering.errors import InvalidAction, NotPermitted, SteeringError
 from admin_portal.steering.ledger import Terms
 from admin_portal.steering.prediction import Prediction
@@ -61,7 +62,7 @@ def ask(model_admin: ModelAdmin, request: HttpRequest, row: DegradationRequest |
         return _form_page(model_admin, request, row, form)
     if step != "preview":
         try:
-            return _send(request, row, form, terms)
+            return _send(request, row, form, terms, now=now)
         except NotPermitted as error:
             raise PermissionDenied(str(error)) from error
         except SteeringError as error:
@@ -69,13 +70,15 @@ def ask(model_admin: ModelAdmin, request: HttpRequest, row: DegradationRequest |
     return _preview_page(model_admin, request, row, form, terms, effect)
 
 
-def _send(request: HttpRequest, row: DegradationRequest | None, form: RequestForm, terms: Terms) -> HttpResponse:
-    """Stores what was asked for, and goes on as the button says. Nothing is stored of what is refused. Raises
-    SteeringError."""
+def _send(
+    request: HttpRequest, row: DegradationRequest | None, form: RequestForm, terms: Terms, *, now: datetime
+) -> HttpResponse:
+    """Stores what was asked for, and goes on as the button says. Nothing is stored of what is refused. ``now``: what
+    the window of ``terms`` was counted from, or the shortest would be too short by now. Raises SteeringError."""
     who: dict[str, Any] = {
         "by": person(request),
         "origin": client_address(request),
-        "now": timezone.now(),
+        "now": now,
     }
     step, done = request.POST.get("step", ""), _("Saved.")
     with transaction.atomic():
@@ -122,7 +125,7 @@ def _preview_page(
         terms=terms,
         effect=effect,
         needed=requests.approvals_needed(terms),
-        conflicts=[ledger.name_of(one) for one in requests.in_the_way(terms, row, now=now)],
+        conflicts=requests.in_the_way(terms, row, now=now),
         hidden=form.as_hidden(),
         may_break=request.user.has_perm(people.BREAK_GLASS),
         may_ask=request.user.has_perm(people.REQUEST),

@@ -188,7 +188,7 @@ def _people(waiting: Waiting) -> Iterator[Item]:
             "%(count)d runs of plans wait for your approval",
             waiting.runs,
         )
-        yield Item(gravity=Gravity.WARNING, icon="how_to_reg", text=text % {"count": waiting.runs}, link="runs")
+        yield Item(gravity=Gravity.WARNING, icon="how_to_reg", text=text % {"count": waiting.runs}, link="awaited_runs")
     for words in waiting.proposals:
         text = _("A plan is proposed")
         yield Item(gravity=Gravity.WARNING, icon="lightbulb", text=text, detail=words, link="plans")
@@ -198,6 +198,14 @@ def _people(waiting: Waiting) -> Iterator[Item]:
         )
         gravity = Gravity.ALARM if waiting.reviews_late else Gravity.WARNING
         yield Item(gravity=gravity, icon="emergency", text=text % {"count": waiting.reviews}, link="reviews")
+    if waiting.run_reviews:
+        text = ngettext(
+            "%(count)d run of a plan that began without approval has to be reviewed",
+            "%(count)d runs of plans that began without approval have to be reviewed",
+            waiting.run_reviews,
+        )
+        gravity = Gravity.ALARM if waiting.run_reviews_late else Gravity.WARNING
+        yield Item(gravity=gravity, icon="emergency", text=text % {"count": waiting.run_reviews}, link="run_reviews")
     if waiting.overdue_plans:
         text = ngettext(
             "%(count)d plan has not been rehearsed for too long",

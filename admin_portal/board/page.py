@@ -45,6 +45,8 @@ _LINKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 _PARTS: Final[Mapping[str, tuple[str, str]]] = {
     "approvals": ("requests", "state=pending"),
     "reviews": ("requests", "review=due"),
+    "awaited_runs": ("runs", "state=pending"),
+    "run_reviews": ("runs", "review=due"),
 }
 
 

@@ -222,6 +222,9 @@ def _provider_row(
         state, reason = ProviderState.DISABLED, order.reason
     elif standing is not None:
         state, reason = standing.state, "" if standing.at_rest else standing.reason
+        if state is ProviderState.RECOVERING and _is_pinned(standing):
+            # What is stored under a pin is how it will come back; until then people say what it carries.
+            state = ProviderState.DEGRADED
     return ProviderRow(
         pk=one.pk,
         name=one.name,

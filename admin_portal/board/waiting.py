@@ -18,19 +18,21 @@ _CAP = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """How many of each wait. None: not for this person. ``runs``: of plans, to be approved; ``proposals``: plans that
-    their triggers speak for. ``reviews_late``: one of the reviews is over its time."""
+    """How many of each wait. None: not for this person. ``runs``: of plans, to be approved, ``run_reviews``: begun
+    without approval; ``proposals``: plans that their triggers speak for. ``…_late``: one of them is over its time."""
 
     approvals: int | None = None
     runs: int | None = None
     reviews: int | None = None
     reviews_late: bool = False
+    run_reviews: int | None = None
+    run_reviews_late: bool = False
     proposals: Sequence[str] = ()
     overdue_plans: int | None = None
 
 
 def find(user: User | AnonymousUser, *, now: datetime) -> Waiting:
-    """At most five queries."""
+    """At most six queries."""
     found = decisions(user, now=now)
     if not user.has_perm("admin_portal.view_plan"):
         return found
@@ -42,16 +44,22 @@ def find(user: User | AnonymousUser, *, now: datetime) -> Waiting:
 
 
 def decisions(user: User | AnonymousUser, *, now: datetime) -> Waiting:
-    """Of these only what this person has to decide on. Three queries, none for those who may not."""
+    """Of these only what this person has to decide on. Four queries, none for those who may not."""
     if not isinstance(user, User) or not user.has_perm("admin_portal.approve_degradation"):
         return Waiting()
-    reviews = _reviews(user)
+    reviews, of_runs = _reviews(user), plans.reviews(user)
     return Waiting(
         approvals=_approvals(user, now=now),
         runs=len(plans.awaiting(user)),
         reviews=len(reviews),
-        reviews_late=any(due_at is not None and due_at <= now for due_at in reviews),
+        reviews_late=_is_late(reviews, now),
+        run_reviews=len(of_runs),
+        run_reviews_late=_is_late(of_runs, now),
     )
+
+
+def _is_late(reviews: Sequence[datetime | None], now: datetime) -> bool:
+    return any(due_at is not None and due_at <= now for due_at in reviews)
 
 
 def _approvals(user: User, *, now: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from admin_portal.models.audit import AuditEntry
 from admin_portal.models.desk import DeskJob, HeldDelivery
+from admin_portal.models.drills import Drill, DrillRun
 from admin_portal.models.plans import Plan, PlanProposal, PlanRun, PlanVersion, RunApproval, RunStep
 from admin_portal.models.privilege import VIEW_PERSONAL_DATA, Privilege
 from admin_portal.models.requests import Approval, ApprovalRule, DegradationRequest, Summons
@@ -17,6 +18,8 @@ __all__ = [
     "Authenticator",
     "DegradationRequest",
     "DeskJob",
+    "Drill",
+    "DrillRun",
     "HeldDelivery",
     "PersonSession",
     "Plan",

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from admin_portal.models.requests import Decision, RequestState, Severity
+from admin_portal.models.requests import Decision, RequestState, Review, Severity
 
 
 class Plan(models.Model):
@@ -129,6 +129,25 @@ class PlanRun(models.Model):
     end_reason = models.TextField(_("reason of its end"), blank=True, default="")
     ended_by = models.CharField(_("ended by"), max_length=150, blank=True, default="")
 
+    broken_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("applied at once by"),
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+    )
+    # With defaults in the database: processes of the former version go on writing runs while this one comes up.
+    break_reason = models.TextField(_("why it could not wait"), blank=True, default="", db_default="")
+    review = models.CharField(
+        _("review"), max_length=8, choices=Review, blank=True, default=Review.NONE, db_default=Review.NONE.value
+    )
+    review_due_at = models.DateTimeField(_("to be reviewed by"), null=True)
+    reviewed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("reviewed by"), on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    reviewed_at = models.DateTimeField(_("reviewed at"), null=True)
+    review_reason = models.TextField(_("what the review says"), blank=True, default="", db_default="")
+
     class Meta:
         verbose_name = _("run of a plan")
         verbose_name_plural = _("runs of plans")
@@ -150,11 +169,13 @@ class PlanRun(models.Model):
                 condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("started_at")), name="portal_run_window"
             ),
             models.CheckConstraint(condition=Q(phase="over") | Q(end=""), name="portal_run_ended"),
+            models.CheckConstraint(condition=Q(review="") | Q(broken_by__isnull=False), name="portal_run_broken"),
         )
         indexes = (
             models.Index(
                 fields=("id",), name="portal_run_live", condition=Q(state__in=("pending", "approved", "active"))
             ),
+            models.Index(fields=("review_due_at",), name="portal_run_review", condition=Q(review="due")),
         )
 
     def __str__(self) -> str:

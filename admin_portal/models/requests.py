@@ -217,12 +217,16 @@ class Occasion(models.TextChoices):
 
 
 class Summons(models.Model):
-    """One call to one approver (or, without a person, to the configured webhook): written together with what it tells
-    of, sent afterwards by ``admin_portal.steering.paging``, and tried again until it is."""
+    """One call to one approver (or, without a person, to the configured webhook), about a request or a run of a plan:
+    written together with what it tells of, sent afterwards by ``admin_portal.steering.paging``, and tried again until
+    it is. ``version``: of the request; a run's is always 1."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     request = models.ForeignKey(
-        DegradationRequest, verbose_name=_("request"), on_delete=models.CASCADE, related_name="summonses"
+        DegradationRequest, verbose_name=_("request"), on_delete=models.CASCADE, null=True, related_name="summonses"
+    )
+    run = models.ForeignKey(
+        "admin_portal.PlanRun", verbose_name=_("run"), on_delete=models.CASCADE, null=True, related_name="summonses"
     )
     version = models.PositiveIntegerField(_("version"))
     occasion = models.CharField(_("occasion"), max_length=12, choices=Occasion)
@@ -243,11 +247,21 @@ class Summons(models.Model):
         constraints = (
             models.UniqueConstraint(
                 fields=("request", "version", "occasion", "person"),
-                name="portal_summons_once",
+                name="portal_summons_request_once",
                 nulls_distinct=False,
+                condition=Q(request__isnull=False),
+            ),
+            models.UniqueConstraint(
+                fields=("run", "version", "occasion", "person"),
+                name="portal_summons_run_once",
+                nulls_distinct=False,
+                condition=Q(run__isnull=False),
+            ),
+            models.CheckConstraint(
+                condition=Q(request__isnull=True) ^ Q(run__isnull=True), name="portal_summons_about_one"
             ),
         )
         indexes = (models.Index(fields=("try_at",), name="portal_summons_due", condition=Q(settled_at__isnull=True)),)
 
     def __str__(self) -> str:
-        return f"{self.occasion} {self.request_id}"
+        return f"{self.occasion} {self.request_id or f'run {self.run_id}'}"

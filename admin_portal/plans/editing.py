@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from admin_portal import audit
 from admin_portal.models import Plan, PlanProposal, PlanVersion
-from admin_portal.plans import conditions, ledger, steps, writing
+from admin_portal.plans import conditions, ledger, source, steps, writing
 from admin_portal.plans.conditions import Condition
 from admin_portal.plans.steps import Step
 from admin_portal.steering import people, surroundings
@@ -71,19 +71,25 @@ def check(draft: Draft, *, setup: Setup) -> Read:
 
 
 def _faults_of_words(draft: Draft) -> list[Fault]:
-    faults = []
+    words = {"title": draft.title, "owner": draft.owner, "runbook": draft.runbook, "note": draft.note}
+    faults = [source.unstorable(name) for name, text in words.items() if not source.is_storable(text)]
     if not 0 < len(draft.title.strip()) <= _LONGEST_TITLE:
-        words = _("Give it a title of at most %(most)d characters.") % {"most": _LONGEST_TITLE}
-        faults.append(Fault("title", "required", words))
-    if len(draft.runbook) > _LONGEST_RUNBOOK or "\0" in draft.runbook + draft.title + draft.owner + draft.note:
-        words = _("Write at most %(most)d characters.") % {"most": _LONGEST_RUNBOOK}
-        faults.append(Fault("runbook", "too_long", words))
+        text = _("Give it a title of at most %(most)d characters.") % {"most": _LONGEST_TITLE}
+        faults.append(Fault("title", "required", text))
+    if len(draft.runbook) > _LONGEST_RUNBOOK:
+        text = _("Write at most %(most)d characters.") % {"most": _LONGEST_RUNBOOK}
+        faults.append(Fault("runbook", "too_long", text))
     if not 1 <= draft.rehearse_every_days <= _MOST_DAYS:
-        words = _("It is to be rehearsed every 1 to %(most)d days.") % {"most": _MOST_DAYS}
-        faults.append(Fault("rehearse_every_days", "out_of_range", words))
-    if not User.objects.filter(username=draft.owner, is_active=True).exists():
-        faults.append(Fault("owner", "unknown", _("There is no user “%(name)s”.") % {"name": draft.owner}))
+        text = _("It is to be rehearsed every 1 to %(most)d days.") % {"most": _MOST_DAYS}
+        faults.append(Fault("rehearse_every_days", "out_of_range", text))
+    if source.is_storable(draft.owner) and not _is_known(draft.owner):
+        text = _("There is no user “%(name)s”.") % {"name": source.shown(draft.owner)}
+        faults.append(Fault("owner", "unknown", text))
     return faults
+
+
+def _is_known(owner: str) -> bool:
+    return User.objects.filter(username=owner, is_active=True).exists()
 
 
 def create(*, name: str, draft: Draft, by: User, origin: str, now: datetime) -> Plan:

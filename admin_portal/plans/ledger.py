@@ -61,7 +61,7 @@ def steps_of(run: PlanRun) -> tuple[Step, ...]:
 
 def name_of(run: PlanRun) -> str:
     """A run as people speak of it."""
-    return _("run #%(number)d of “%(plan)s”") % {"number": run.pk, "plan": run.plan}
+    return steering.name_of_run(run)
 
 
 def content_of(run: PlanRun) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def standing_in_the_way(action: Action, *, but_for: int | None, ends_at: datetim
     terms = Terms(action=action, reason="", severity=Severity.LOW, ends_at=ends_at)
     for request in steering.conflicting(terms, but_for=None, now=now):
         return steering.name_of(request)
-    return steering.run_in_the_way(action, but_for=but_for)
+    return steering.run_in_the_way(action, but_for=but_for, after=now)
 
 
 # --- audit ------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from channels import quality
 from channels.degradation import standings
 from channels.degradation.standings import Standings
 from channels.models import Provider
-from channels.names import PRIORITIES, lane_name
+from channels.names import PRIORITIES, lane_name, staged
 from channels.quality.reading import Span
 from notify import queries
 
@@ -21,14 +21,15 @@ _OF_LANES: Final = frozenset({Metric.DEPTH, Metric.OLDEST_AGE})
 _OF_QUALITY: Final = frozenset({Metric.SUCCESS_RATE, Metric.P95})
 
 
-def read(wanted: Iterable[Condition], *, now: datetime) -> Observations:
-    """What ``wanted`` look at, as far as it is known: nothing is asked that none of them needs."""
+def read(wanted: Iterable[Condition], *, now: datetime, on_stage: bool = False) -> Observations:
+    """What ``wanted`` look at, as far as it is known: nothing is asked that none of them needs. ``on_stage``: quality
+    and states are those of a drill's stage; lanes are the same there."""
     keys = {one.looks_at for one in wanted}
     return {
         **dict.fromkeys(keys),
         **_lanes([key for key in keys if key[0] in _OF_LANES], now),
-        **_quality([key for key in keys if key[0] in _OF_QUALITY], now),
-        **_states([key for key in keys if key[0] is Metric.STATE]),
+        **_quality([key for key in keys if key[0] in _OF_QUALITY], now, on_stage),
+        **_states([key for key in keys if key[0] is Metric.STATE], on_stage),
     }
 
 
@@ -51,7 +52,9 @@ def _lanes_of(target: str) -> list[str]:
     return [name] if kind == "lane" else [lane_name(name, priority) for priority in PRIORITIES]
 
 
-def _quality(keys: Sequence[tuple[Metric, str]], now: datetime) -> dict[tuple[Metric, str], float | str]:
+def _quality(
+    keys: Sequence[tuple[Metric, str]], now: datetime, on_stage: bool
+) -> dict[tuple[Metric, str], float | str]:
     if not keys:
         return {}
     channels: dict[str, list[str]] = {}
@@ -61,7 +64,8 @@ def _quality(keys: Sequence[tuple[Metric, str]], now: datetime) -> dict[tuple[Me
     found: dict[tuple[Metric, str], float | str] = {}
     for metric, target in keys:
         kind, _colon, name = target.partition(":")
-        figures = reading.figures(*([name] if kind == "provider" else channels.get(name, ())), span=_SPAN)
+        names = [name] if kind == "provider" else channels.get(name, [])
+        figures = reading.figures(*(staged(one) if on_stage else one for one in names), span=_SPAN)
         if metric is Metric.SUCCESS_RATE and figures.samples:
             found[metric, target] = 1.0 - figures.error_rate
         elif metric is Metric.P95 and figures.p95_ms is not None:
@@ -69,20 +73,21 @@ def _quality(keys: Sequence[tuple[Metric, str]], now: datetime) -> dict[tuple[Me
     return found
 
 
-def _states(keys: Sequence[tuple[Metric, str]]) -> dict[tuple[Metric, str], float | str]:
+def _states(keys: Sequence[tuple[Metric, str]], on_stage: bool) -> dict[tuple[Metric, str], float | str]:
     if not keys:
         return {}
-    stored = standings.read()
+    stored = standings.read_all()
     enabled = dict(Provider.objects.values_list("name", "enabled"))
-    return {(metric, target): _state(target, stored, enabled) for metric, target in keys}
+    return {(metric, target): _state(target, stored, enabled, on_stage) for metric, target in keys}
 
 
-def _state(target: str, stored: Standings, enabled: dict[str, bool]) -> str:
+def _state(target: str, stored: Standings, enabled: dict[str, bool], on_stage: bool) -> str:
     kind, _colon, name = target.partition(":")
+    played = staged(name) if on_stage else name
     if kind == "channel":
-        channel = stored.channels.get(name)
+        channel = stored.channels.get(played)
         return "normal" if channel is None else channel.state.value
-    provider = stored.providers.get(name)
+    provider = stored.providers.get(played)
     if provider is not None:
         return provider.state.value
     return "healthy" if enabled.get(name, True) else "disabled"

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 
 from admin_portal.models import Plan, PlanProposal, PlanRun
 from admin_portal.models.plans import LIVE_STATES
+from admin_portal.models.requests import Review
 from admin_portal.steering import people
 from admin_portal.steering.approval import State
 
@@ -26,11 +27,16 @@ class Overdue:
     days_over: int
 
 
+def rehearsal_due_at(plan: Plan) -> datetime:
+    """When ``plan`` has to be rehearsed next."""
+    return (plan.rehearsed_at or plan.created_at) + timedelta(days=plan.rehearse_every_days)
+
+
 def overdue(now: datetime) -> list[Overdue]:
     """The plans in use that are overdue for a rehearsal, the longest overdue first. One query."""
     found = []
     for plan in Plan.objects.filter(retired_at=None):
-        due_at = (plan.rehearsed_at or plan.created_at) + timedelta(days=plan.rehearse_every_days)
+        due_at = rehearsal_due_at(plan)
         if due_at <= now:
             found.append(Overdue(plan=plan, rehearsed_at=plan.rehearsed_at, days_over=(now - due_at).days))
     return sorted(found, key=lambda one: (-one.days_over, one.plan.name))
@@ -53,3 +59,12 @@ def awaiting(user: User) -> Sequence[PlanRun]:
         return []
     rows = PlanRun.objects.filter(state=State.PENDING).exclude(requested_by=user).exclude(approvals__approver=user)
     return list(rows.select_related("plan", "requested_by").order_by("pk")[:_AT_MOST])
+
+
+def reviews(user: User) -> list[datetime | None]:
+    """When each review of a run that was begun without approval is due, of those that ``user`` may make. One query for
+    those who may approve, none for others."""
+    if not user.has_perm(people.APPROVE):
+        return []
+    rows = PlanRun.objects.filter(review=Review.DUE).exclude(requested_by=user).exclude(broken_by=user)
+    return list(rows.order_by("review_due_at").values_list("review_due_at", flat=True)[:_AT_MOST])

@@ -17,10 +17,10 @@ from django.utils.translation import gettext as _
 
 from admin_portal.models import Plan, PlanProposal, PlanRun, PlanVersion, RunApproval
 from admin_portal.models.plans import LIVE_STATES
-from admin_portal.models.requests import Decision
+from admin_portal.models.requests import Decision, Occasion
 from admin_portal.plans import ledger, steps
 from admin_portal.plans.steps import Step
-from admin_portal.steering import approval, checking, people, prediction, rules, surroundings, traffic
+from admin_portal.steering import approval, checking, paging, people, prediction, rules, surroundings, traffic
 from admin_portal.steering.approval import Case, Move, Severity, State
 from admin_portal.steering.errors import ConflictsWith, Fault, InvalidAction, LeavesNoWay, MoveRefused
 from admin_portal.steering.prediction import Prediction
@@ -52,17 +52,13 @@ def ask(*, plan_id: int, wish: Wish, form_token: UUID, by: User, origin: str, no
     """Asks for a run. A form that is sent twice makes one. Raises SteeringError."""
     effects = _effects_of(plan_id, now)
     with transaction.atomic():
-        person = people.entitled(by, RUN)
-        plan, version = ledger.lock_plan(plan_id)
+        person, (plan, version) = people.entitled(by, RUN), ledger.lock_plan(plan_id)
         known = PlanRun.objects.filter(form_token=form_token).first()
         if known is not None:
-            return _same(known, plan, person)
-        words = _check_wish(wish, version)
-        found = steps.read(version.steps)
-        _check_setup(found, now)
-        _check_nobody_runs(plan)
-        _check_conflicts(found, wish, now)
-        _check_effects(effects, wish)
+            return _same(known, plan, wish, person)
+        words, found = _check_wish(wish, version), steps.read(version.steps)
+        _check_way(plan, found, wish, now)
+        check_effects(effects, severity=wish.severity, confirmed=wish.stranding_confirmed)
         run = PlanRun(
             form_token=form_token,
             plan=plan,
@@ -80,6 +76,8 @@ def ask(*, plan_id: int, wish: Wish, form_token: UUID, by: User, origin: str, no
         run.state = approval.move(case, Move.SUBMIT, by=person.pk, now=now).state
         run.save(force_insert=True)
         PlanProposal.objects.filter(plan=plan, closed_at=None).update(closed_at=now, closed_by=person.username)
+        if run.state == State.PENDING:
+            paging.call(run, occasion=Occasion.APPROVAL, now=now)
         ledger.note(
             run,
             verb="requested",
@@ -96,14 +94,25 @@ def _effects_of(plan_id: int, now: datetime) -> list[tuple[int, Prediction]]:
     """Before anything is locked: it reads an hour's traffic. Steps that can't be foreseen are refused under the
     lock."""
     version = PlanVersion.objects.filter(plan=plan_id).order_by("-number").first()
-    if version is None:
-        return []
+    return [] if version is None else _effects(version, now)
+
+
+def effects_of_run(run_id: int, now: datetime) -> list[tuple[int, Prediction]]:
+    """The predicted effect of a run that is asked for, as things are now; of none that there is: nothing."""
+    run = PlanRun.objects.select_related("version").filter(pk=run_id).first()
+    return [] if run is None else _effects(run.version, now)
+
+
+def _effects(version: PlanVersion, now: datetime) -> list[tuple[int, Prediction]]:
     found = steps.read(version.steps)
     return [] if steps.validate(found, setup=surroundings.read(now=now)) else foresee(found, now=now)
 
 
-def _same(known: PlanRun, plan: Plan, person: User) -> PlanRun:
-    if known.plan_id != plan.pk or known.requested_by_id != person.pk:
+def _same(known: PlanRun, plan: Plan, wish: Wish, person: User) -> PlanRun:
+    """The run that this form asked for before."""
+    asked = (known.plan_id, known.requested_by_id, known.reason, known.severity, known.lasts_s)
+    again = (plan.pk, person.pk, checking.trimmed(wish.reason), wish.severity, round(wish.lasts.total_seconds()))
+    if asked != again:
         raise MoveRefused(_("This form has been used already. Open a new one."), code="form_used")
     return known
 
@@ -119,10 +128,14 @@ def _check_wish(wish: Wish, version: PlanVersion) -> str:
     return checking.given(wish.reason)
 
 
-def _check_setup(found: tuple[Step, ...], now: datetime) -> None:
+def _check_way(plan: Plan, found: tuple[Step, ...], wish: Wish, now: datetime) -> None:
+    """Raises InvalidAction for steps that make no sense as things are, MoveRefused and ConflictsWith with the name of
+    what stands in their way."""
     faults = steps.validate(found, setup=surroundings.read(now=now))
     if faults:
         raise InvalidAction(faults)
+    _check_nobody_runs(plan)
+    _check_conflicts(found, wish, now)
 
 
 def _check_nobody_runs(plan: Plan) -> None:
@@ -139,12 +152,14 @@ def _check_conflicts(found: tuple[Step, ...], wish: Wish, now: datetime) -> None
             raise ConflictsWith(other)
 
 
-def _check_effects(effects: list[tuple[int, Prediction]], wish: Wish) -> None:
+def check_effects(effects: list[tuple[int, Prediction]], *, severity: Severity, confirmed: bool) -> None:
+    """Raises LeavesNoWay when critical messages would be left without any way and nobody has said that this is meant,
+    and InvalidAction when the severity makes little of that."""
     if not any(effect.strands_critical for _number, effect in effects):
         return
-    if not wish.stranding_confirmed:
+    if not confirmed:
         raise LeavesNoWay
-    if wish.severity is not Severity.HIGH:
+    if severity is not Severity.HIGH:
         words = _("What leaves critical messages without any way is of high severity.")
         raise InvalidAction([Fault("severity", "too_low", words)])
 

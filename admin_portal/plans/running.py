@@ -86,7 +86,7 @@ def _look(run_id: int, now: datetime) -> Observations:
         return {}
     known = ledger.progress_of(run)
     condition = None if known.current is None else known.steps[known.current].condition
-    return {} if condition is None else observing.read([condition], now=now)
+    return {} if condition is None else observing.read([condition], now=now, on_stage=run.drill_id is not None)
 
 
 # --- one move, under the lock -----------------------------------------------------------------------------------------

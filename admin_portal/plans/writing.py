@@ -19,16 +19,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import yaml
 from django.utils.translation import gettext as _
 
+from admin_portal.plans import source as text
 from admin_portal.plans import steps as steps_module
 from admin_portal.plans.conditions import Comparison, Condition, Metric
+from admin_portal.plans.source import is_number, shown
 from admin_portal.plans.steps import LONGEST_WAIT_S, MOST_STEPS, Otherwise, Step, StepKind
 from admin_portal.steering.actions import Action, Kind
 from admin_portal.steering.errors import Fault, InvalidAction
 
-LONGEST_SOURCE: Final = 20_000
 _LONGEST_QUESTION: Final = 500
 _TIME: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)")
 _UNITS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -40,7 +40,7 @@ class Unreadable(ValueError):
 
 def read_steps(source: str) -> tuple[Step, ...]:
     """The steps that ``source`` says. Raises InvalidAction with a fault for each step that means nothing."""
-    found = _load(source, "steps")
+    found = text.load(source, "steps")
     if not isinstance(found, list) or not found:
         raise InvalidAction([Fault("steps", "no_steps", _("Write a list of steps, each beginning with “- ”."))])
     if len(found) > MOST_STEPS:
@@ -62,22 +62,9 @@ def read_trigger(source: str) -> Condition | None:
     if not source.strip():
         return None
     try:
-        return _condition(_load(source, "trigger"), {"for"})
+        return _condition(text.load(source, "trigger"), {"for"})
     except Unreadable as error:
         raise InvalidAction([Fault("trigger", "unreadable", str(error))]) from error
-
-
-def _load(source: str, field: str) -> Any:
-    if len(source) > LONGEST_SOURCE or "\0" in source:
-        words = _("Write at most %(most)d characters.") % {"most": LONGEST_SOURCE}
-        raise InvalidAction([Fault(field, "too_long", words)])
-    try:
-        return yaml.safe_load(source)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 1
-        words = _("This is not YAML: line %(line)d can't be read.") % {"line": line}
-        raise InvalidAction([Fault(field, "not_yaml", words)]) from error
 
 
 def _step(written: Any) -> Step:
@@ -95,7 +82,7 @@ def _do(written: Mapping[str, Any]) -> Step:
     name, parameters = written["do"], written.get("with") or {}
     if name not in Kind.values:
         words = _("There is no action “%(name)s”; there are: %(known)s.")
-        raise Unreadable(words % {"name": name, "known": ", ".join(Kind.values)})
+        raise Unreadable(words % {"name": shown(name), "known": ", ".join(Kind.values)})
     if not isinstance(parameters, Mapping) or not all(isinstance(one, str) for one in parameters):
         raise Unreadable(_("“with” holds the action's parameters, as “name: value”."))
     target = written.get("target")
@@ -109,17 +96,17 @@ def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for name, value in parameters.items():
         if isinstance(value, Mapping):
-            plain[name] = {str(one): weight for one, weight in value.items() if isinstance(weight, int)}
-        elif isinstance(value, str | int):
+            plain[name] = {shown(one): weight for one, weight in value.items() if isinstance(weight, int)}
+        elif isinstance(value, str) or (isinstance(value, int) and (is_number(value) or isinstance(value, bool))):
             plain[name] = value
         else:
-            raise Unreadable(_("“%(name)s” must be a word or a number.") % {"name": name})
+            raise Unreadable(_("“%(name)s” must be a word or a number.") % {"name": shown(name)})
     return plain
 
 
 def _undo(written: Mapping[str, Any]) -> Step:
     number = written["undo"]
-    if isinstance(number, bool) or not isinstance(number, int):
+    if not isinstance(number, int) or not is_number(number):
         raise Unreadable(_("“undo” names the number of an earlier step."))
     return Step(kind=StepKind.UNDO, undoes=number)
 
@@ -171,7 +158,7 @@ def _condition(written: Any, besides: Iterable[str] = ()) -> Condition:
     metric, target = written.get("metric"), written.get("target")
     if metric not in tuple(Metric):
         words = _("There is no figure “%(name)s”; there are: %(known)s.")
-        raise Unreadable(words % {"name": metric, "known": ", ".join(Metric)})
+        raise Unreadable(words % {"name": shown(metric), "known": ", ".join(Metric)})
     comparisons = [one for one in Comparison if one.value in written]
     if len(comparisons) != 1 or not isinstance(target, str):
         raise Unreadable(_("A condition has a target, and one of below, above and is."))
@@ -188,17 +175,18 @@ def _value(value: Any, metric: str) -> float | str:
     if metric == Metric.STATE:
         if isinstance(value, str):
             return value
-    elif not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value) and value >= 0:
+    elif is_number(value) and math.isfinite(value) and value >= 0:
         return float(value)
-    raise Unreadable(_("“%(value)s” is nothing to compare with.") % {"value": value})
+    raise Unreadable(_("“%(value)s” is nothing to compare with.") % {"value": shown(value)})
 
 
 def _seconds(written: Any) -> float:
     """``90``, ``90s``, ``2m`` or ``1h`` as seconds."""
-    match = _TIME.fullmatch(str(written).strip()) if not isinstance(written, bool) else None
+    words = written if isinstance(written, str) else shown(written)
+    match = _TIME.fullmatch(words.strip())
     seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
     if not 0 < seconds <= LONGEST_WAIT_S:
-        raise Unreadable(_("“%(time)s” is no time; write 90s, 2m or 1h, up to 24h.") % {"time": written})
+        raise Unreadable(_("“%(time)s” is no time; write 90s, 2m or 1h, up to 24h.") % {"time": shown(written)})
     return seconds
 
 
@@ -213,4 +201,4 @@ def _otherwise(written: Mapping[str, Any], default: Otherwise) -> Otherwise:
 def _check_keys(written: Mapping[str, Any], known: Iterable[str]) -> None:
     for name in written:
         if name not in known:
-            raise Unreadable(_("“%(name)s” means nothing here.") % {"name": name})
+            raise Unreadable(_("“%(name)s” means nothing here.") % {"name": shown(name)})

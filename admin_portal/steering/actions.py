@@ -65,6 +65,7 @@ _PIN_ACTIONS: Final[Mapping[Kind, str]] = MappingProxyType(
 )
 #: Of two on one target these want different things of the same messages; shedding bulk goes together with the others.
 _EXCLUSIVE: Final = frozenset({Kind.SWITCH_CHANNEL, Kind.PAUSE})
+_THROTTLES_NOTHING: Final = frozenset({Kind.THROTTLE, Kind.DISABLE_PROVIDER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,16 +233,18 @@ def _contradicts(one: Action, other: Action) -> bool:
         if one.channel and other.channel and one.channel != other.channel:
             return False
         kinds = {one.kind, other.kind}
-        return len(kinds) == 1 or kinds <= _EXCLUSIVE or (Kind.PAUSE in kinds) or _throttles_nothing(kinds)
+        return len(kinds) == 1 or Kind.PAUSE in kinds or kinds == _THROTTLES_NOTHING
     if one.kind is Kind.SET_WEIGHTS and other.kind is Kind.DISABLE_PROVIDER:
-        return bool((one.parameters.get("weights") or {}).get(other.target_name))
+        return bool(_weights_of(one).get(other.target_name))
     if one.kind is Kind.SWITCH_CHANNEL and other.kind in _EXCLUSIVE:
         return other.target == f"{TargetKind.CHANNEL}:{one.parameters.get('to')}"
     return False
 
 
-def _throttles_nothing(kinds: set[Kind]) -> bool:
-    return kinds == {Kind.THROTTLE, Kind.DISABLE_PROVIDER}
+def _weights_of(action: Action) -> Mapping[str, Any]:
+    """Those it sets; of an action that is not valid there may be none."""
+    weights = action.parameters.get("weights")
+    return weights if isinstance(weights, Mapping) else {}
 
 
 # --- in words, and as a pin -------------------------------------------------------------------------------------------
@@ -262,12 +265,11 @@ def describe(action: Action) -> str:
         Kind.THROTTLE: _("Throttle %(target)s to %(rate)s/s"),
         Kind.PAUSE: _("Pause %(target)s and hold its messages"),
     }
-    weights = action.parameters.get("weights") or {}
     rate = action.parameters.get("rate_per_s")
     return words[action.kind] % {
         "target": describe_target(action.target, channel=action.channel),
         "to": action.parameters.get("to", "?"),
-        "weights": ", ".join(f"{name} {weight}" for name, weight in sorted(weights.items())),
+        "weights": ", ".join(f"{name} {weight}" for name, weight in sorted(_weights_of(action).items())),
         "rate": rate if isinstance(rate, int) else "?",
     }
 
@@ -294,7 +296,5 @@ def to_pin(action: Action) -> dict[str, Any]:
         parameters = {"fallback": [action.parameters["to"]]}
     elif action.kind is Kind.THROTTLE:
         parameters = {"rate": f"{action.parameters['rate_per_s']}/s"}
-    where = {action.target_kind: action.target_name}
-    if action.channel:
-        where["channel"] = action.channel
+    where = {action.target_kind: action.target_name, **({"channel": action.channel} if action.channel else {})}
     return {"action": _PIN_ACTIONS[action.kind], "parameters": parameters, **where}

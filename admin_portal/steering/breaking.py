@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from admin_portal.models import DegradationRequest
+from admin_portal.models import DegradationRequest, PlanRun
 from admin_portal.models.requests import EndCause, Occasion, Review
 from admin_portal.steering import applying, approval, checking, ledger, paging, people
 from admin_portal.steering.approval import Move, State
@@ -22,8 +22,9 @@ from admin_portal.steering.ledger import Terms
 def break_glass(
     *, request_id: int, version: int, by: User, origin: str, reason: str, now: datetime
 ) -> DegradationRequest:
-    """Applies a request at once, without its approvals: they are called, and it has to be reviewed afterwards. Whatever
-    conflicts with it is replaced. Raises SteeringError; also without a reason."""
+    """Applies a request at once, without its approvals: they are called, and it has to be reviewed afterwards. Requests
+    that conflict with it are replaced; a plan's run is not: it has to be aborted first, as a whole. Raises
+    SteeringError; also without a reason."""
     people.entitled(by, people.BREAK_GLASS)
     row = DegradationRequest.objects.filter(pk=request_id).first()
     if row is None:
@@ -38,6 +39,7 @@ def break_glass(
         before, terms = State(row.state), applying.starting_now(Terms.of(row))
         case = approval.move(ledger.case_of(row), Move.BREAK_GLASS, by=person.pk, now=now)
         checking.check_effect(terms, effect)
+        checking.check_runs(terms, now=now)
         row.broken_by, row.break_reason, row.prediction = person, words, effect.as_json()
         row.review, row.review_due_at = Review.DUE, now + approval.REVIEW_WITHIN
         row.starts_at = None
@@ -66,7 +68,7 @@ def review(
         person, words = people.entitled(by, people.APPROVE), checking.given(reason)
         row = ledger.lock(request_id, version=version)
         before = State(row.state)
-        _check_review(row, person)
+        check_review(row, person)
         row.review = Review.REVIEWED if fine else Review.REJECTED
         row.reviewed_by, row.reviewed_at, row.review_reason = person, now, words
         row.save()
@@ -77,7 +79,8 @@ def review(
     return row
 
 
-def _check_review(row: DegradationRequest, person: User) -> None:
+def check_review(row: DegradationRequest | PlanRun, person: User) -> None:
+    """Raises MoveRefused when there is nothing to review, or not for this person."""
     if row.review == Review.NONE:
         raise MoveRefused(_("There is nothing to review."), code="no_review")
     if row.review != Review.DUE:

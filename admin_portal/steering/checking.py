@@ -73,7 +73,12 @@ def check_conflicts(terms: Terms, *, but_for: int | None, now: datetime) -> None
     for other in ledger.conflicting(terms, but_for=but_for, now=now):
         if other.pk != terms.supersedes:
             raise ConflictsWith(ledger.name_of(other))
-    run = ledger.run_in_the_way(terms.action, but_for=None)
+    check_runs(terms, now=now)
+
+
+def check_runs(terms: Terms, *, now: datetime) -> None:
+    """Raises ConflictsWith, with the name of the plan's run that has something in force that stands in the way."""
+    run = ledger.run_in_the_way(terms.action, but_for=None, after=max(terms.starts_at or now, now))
     if run is not None:
         raise ConflictsWith(run)
 

@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from admin_portal import audit
-from admin_portal.models import DegradationRequest, RunStep
+from admin_portal.models import DegradationRequest, PlanRun, RunStep
 from admin_portal.models.requests import Decision
 from admin_portal.steering import actions, approval
 from admin_portal.steering.actions import Action, Kind
@@ -125,14 +125,25 @@ def conflicting(terms: Terms, *, but_for: int | None, now: datetime) -> list[Deg
     ]
 
 
-def run_in_the_way(action: Action, *, but_for: int | None) -> str | None:
-    """The name of a plan's run, other than ``but_for``, that has put in force what contradicts ``action``."""
-    rows = RunStep.objects.filter(in_force=True, run__drill_id=None).exclude(run=but_for)
+def run_in_the_way(action: Action, *, but_for: int | None, after: datetime) -> str | None:
+    """The name of a plan's run, other than ``but_for``, that has put in force what contradicts ``action`` and still
+    stands ``after`` then."""
+    rows = RunStep.objects.filter(in_force=True, run__drill_id=None, run__ends_at__gt=after).exclude(run=but_for)
     for row in rows.select_related("run__plan", "run__version").order_by("run", "position"):
         other = row.run.version.steps[row.position]["action"]
         if other is not None and actions.conflicts(action, Action.from_json(other)):
-            return _("run #%(number)d of “%(plan)s”") % {"number": row.run_id, "plan": row.run.plan}
+            return name_of_run(row.run)
     return None
+
+
+def name_of_run(run: PlanRun) -> str:
+    """A plan's run as people speak of it."""
+    return _("run #%(number)d of “%(plan)s”") % {"number": run.pk, "plan": run.plan}
+
+
+def actions_of_run(run: PlanRun) -> list[Action]:
+    """What a plan's run does to traffic, in its order."""
+    return [Action.from_json(one["action"]) for one in run.version.steps if one["action"] is not None]
 
 
 def write(row: DegradationRequest, case: Case) -> None:

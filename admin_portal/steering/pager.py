@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from admin_portal.models import DegradationRequest, Summons
+from admin_portal.models import Summons
 from admin_portal.models.requests import Occasion
-from admin_portal.steering import actions, ledger
+from admin_portal.steering import subjects
+from admin_portal.steering.actions import Action
 from admin_portal.steering.surroundings import SYSTEM
 from notify import api_keys, templating
 from notify.models import ApiKey, Application
 from notify.models.application import Tier
 
 CHANNELS: Final = ("inapp", "email", "webhook")
-#: Where a request is looked at. Written out: whoever resolves URLs loads all pages, and workers do without them.
-PAGE: Final = "/admin/admin_portal/degradationrequest/{}/change/"
 _KEY: Final = "pager"
 _CATEGORY: Final = "operations"
 #: The languages of the portal, as templates name them.
@@ -85,21 +83,16 @@ def _words(occasion: Occasion) -> tuple[str, str]:
 
 def params(call: Summons) -> dict[str, Any]:
     """What the template is filled with, in the language it is read in."""
-    row = call.request
     with override(settings.LANGUAGE_CODE):
+        about = subjects.read(call)
         return {
-            "who": _who(row),
-            "what": f"#{row.pk} {actions.describe(ledger.action_of(row))}",
-            "why": row.break_reason or row.reason,
-            "severity": row.get_severity_display(),
-            "until": f"{localtime(row.ends_at):%Y-%m-%d %H:%M %Z}",
-            "link": settings.PAGER["PUBLIC_URL"].rstrip("/") + PAGE.format(row.pk),
+            "who": about.who,
+            "what": about.what,
+            "why": about.why,
+            "severity": about.severity,
+            "until": about.until,
+            "link": settings.PAGER["PUBLIC_URL"].rstrip("/") + about.page,
         }
-
-
-def _who(row: DegradationRequest) -> str:
-    person = row.broken_by or row.requested_by
-    return person.get_full_name() or person.username
 
 
 def locale() -> str:
@@ -107,6 +100,6 @@ def locale() -> str:
     return _LOCALES.get(settings.LANGUAGE_CODE, "en")
 
 
-def category_for(target: str) -> str:
-    """The category of a call about ``target``: one that the action does not touch."""
-    return "pager" if target == f"category:{_CATEGORY}" else _CATEGORY
+def category_for(actions: Iterable[Action]) -> str:
+    """The category of a call about ``actions``: one that they do not touch."""
+    return "pager" if f"category:{_CATEGORY}" in {one.target for one in actions} else _CATEGORY

@@ -7,6 +7,7 @@ a decision, and is tried again until it is sent or no longer true. Whoever is si
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -15,11 +16,11 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from admin_portal.models import DegradationRequest, Summons
+from admin_portal.models import DegradationRequest, PlanRun, Summons
 from admin_portal.models.requests import Occasion, Review
-from admin_portal.steering import approval, ledger, pager, people, surroundings
+from admin_portal.steering import approval, pager, people, subjects, surroundings
 from admin_portal.steering.actions import Action, Setup, TargetKind
-from admin_portal.steering.approval import State
+from admin_portal.steering.subjects import Row
 from channels import gateway
 from notify import submission
 from notify.databases import apart
@@ -36,7 +37,7 @@ class NoWayToTell(NotifyError):
     """No channel is left by which this person can be told."""
 
 
-def call(row: DegradationRequest, *, occasion: Occasion, now: datetime) -> None:
+def call(row: Row, *, occasion: Occasion, now: datetime) -> None:
     """Writes down that everybody who may decide on ``row`` is to be called, and the webhook if there is one. In the
     caller's transaction; a second time changes nothing."""
     concerned = frozenset(pk for pk in (row.requested_by_id, row.broken_by_id) if pk is not None)
@@ -47,15 +48,19 @@ def call(row: DegradationRequest, *, occasion: Occasion, now: datetime) -> None:
     Summons.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _summons(row: DegradationRequest, occasion: Occasion, person: int | None, now: datetime) -> Summons:
-    return Summons(request=row, version=row.version, occasion=occasion, person_id=person, created_at=now, try_at=now)
+def _summons(row: Row, occasion: Occasion, person: int | None, now: datetime) -> Summons:
+    summons = Summons(occasion=occasion, person_id=person, created_at=now, try_at=now)
+    if isinstance(row, PlanRun):
+        summons.run, summons.version = row, 1
+    else:
+        summons.request, summons.version = row, row.version
+    return summons
 
 
 def run_due(*, now: datetime) -> int:
     """Sends the calls that are due, and calls about reviews that nobody has made in time; returns how many calls were
     settled. Idempotent: a call is locked while it is sent, and its notification is stored together with that."""
-    overdue = DegradationRequest.objects.filter(review=Review.DUE, review_due_at__lte=now)
-    for row in overdue.exclude(summonses__occasion=Occasion.OVERDUE):
+    for row in _overdue(now):
         with apart("paging: overdue reviews", log=logger), transaction.atomic():
             call(row, occasion=Occasion.OVERDUE, now=now)
     due = Summons.objects.filter(settled_at=None, try_at__lte=now).order_by("try_at")
@@ -66,12 +71,20 @@ def run_due(*, now: datetime) -> int:
     return settled
 
 
+def _overdue(now: datetime) -> Iterator[Row]:
+    """What nobody has reviewed in time, and nobody was called about yet."""
+    for model in (DegradationRequest, PlanRun):
+        late = model.objects.filter(review=Review.DUE, review_due_at__lte=now)
+        yield from late.exclude(summonses__occasion=Occasion.OVERDUE)
+
+
 def _settle(pk: UUID, *, now: datetime) -> bool:
-    rows = Summons.objects.select_for_update(skip_locked=True, of=("self",)).select_related("request", "person")
+    rows = Summons.objects.select_for_update(skip_locked=True, of=("self",))
+    rows = rows.select_related("request", "run__plan", "run__version", "person")
     summons = rows.filter(pk=pk, settled_at=None).first()
     if summons is None:
         return False
-    if _is_true(summons):
+    if subjects.is_true(summons):
         try:
             with transaction.atomic():
                 summons.notification_id = _send(summons, now=now)
@@ -80,7 +93,7 @@ def _settle(pk: UUID, *, now: datetime) -> bool:
             summons.error = f"{error.code}: {error.detail}"
             summons.try_at = now + min(timedelta(seconds=2**summons.tries), _LONGEST_WAIT)
             summons.save()
-            logger.warning("an approver could not be called: %s", summons.error, extra={"request": summons.request_id})
+            logger.warning("an approver could not be called: %s", summons.error, extra=_about(summons))
             return False
         summons.error = ""
     summons.settled_at = now
@@ -88,18 +101,14 @@ def _settle(pk: UUID, *, now: datetime) -> bool:
     return True
 
 
-def _is_true(summons: Summons) -> bool:
-    """Whether what it calls about is still so."""
-    row = summons.request
-    if summons.occasion == Occasion.APPROVAL:
-        return row.state == State.PENDING and row.version == summons.version
-    return row.review == Review.DUE
+def _about(summons: Summons) -> dict[str, int | None]:
+    return {"request": summons.request_id} if summons.run_id is None else {"run": summons.run_id}
 
 
 def _send(summons: Summons, *, now: datetime) -> UUID:
     """The notification that calls. Raises NotifyError, NoWayToTell when no channel is left."""
-    action = ledger.action_of(summons.request)
-    channels, to = _ways(summons, without=touched(action, setup=surroundings.read(now=now)))
+    actions, setup = subjects.read(summons).actions, surroundings.read(now=now)
+    channels, to = _ways(summons, without=frozenset().union(*(touched(one, setup=setup) for one in actions)))
     if not channels:
         raise NoWayToTell(_("No channel is left that is well and has an address."))
     key = pager.key()
@@ -110,8 +119,8 @@ def _send(summons: Summons, *, now: datetime) -> UUID:
         locale=pager.locale(),
         params=pager.params(summons),
         # Calls are critical, unless it is critical messages that are to be held back.
-        priority="normal" if action.target == f"{TargetKind.PRIORITY}:critical" else "critical",
-        category=pager.category_for(action.target),
+        priority="normal" if f"{TargetKind.PRIORITY}:critical" in {one.target for one in actions} else "critical",
+        category=pager.category_for(actions),
         ttl_s=round(approval.APPROVAL_WAIT.total_seconds()),
     )
     recipient = Recipient(to=to)

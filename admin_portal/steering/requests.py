@@ -219,7 +219,10 @@ def approvals_needed(terms: Terms) -> int:
     return rules.needed(severity=terms.severity, kind=terms.action.kind)
 
 
-def in_the_way(terms: Terms, row: DegradationRequest | None, *, now: datetime) -> list[DegradationRequest]:
-    """The live requests that ``terms``, those of ``row`` if it is there already, conflict with."""
+def in_the_way(terms: Terms, row: DegradationRequest | None, *, now: datetime) -> list[str]:
+    """The names of the live requests, and of a plan's run, that ``terms``, those of ``row`` if it is there already,
+    conflict with."""
     found = ledger.conflicting(terms, but_for=None if row is None else row.pk, now=now)
-    return [one for one in found if one.pk != terms.supersedes]
+    run = ledger.run_in_the_way(terms.action, but_for=None, after=max(terms.starts_at or now, now))
+    names = [ledger.name_of(one) for one in found if one.pk != terms.supersedes]
+    return names if run is None else [*names, run]

@@ -81,6 +81,7 @@ class Goutong:
         self._fallback_usable = fallback_usable
         self._run = [0] * len(rest)
         self._before: list[deque[bool]] = [deque(maxlen=50) for _ in rest]
+        self._good = [0] * len(rest)
         self._watch = watch
 
     @property
@@ -134,6 +135,7 @@ class Goutong:
         before, run = self._before[provider], self._run[provider]
         if ok:
             before.extend([True] * run + [True] * faults + [False] * ok)
+            self._good[provider] = ok if run or faults else self._good[provider] + ok
             self._run[provider] = 0
         self._run[provider] += faults if not ok else 0
         if not faults or ok:
@@ -148,6 +150,7 @@ class Goutong:
             thresholds=self.thresholds,
             now=_at(t),
             rate_before=sum(before) / len(before) if len(before) >= 10 else None,
+            good_before=self._good[provider],
         )
         if tripped is not None:
             self._replace(name, tripped)

@@ -55,7 +55,7 @@ def look_again_in(
         return min(held_s + rng.uniform(0.0, _SPREAD_S), max(left_s * rng.uniform(0.8, 0.95), 0.5))
     longest_s = _LOOK_AGAIN_S[priority]
     if priority == "bulk":
-        longest_s = max(longest_s, waited_s / 2)
+        longest_s = max(longest_s, waited_s)
     wait_s = rng.uniform(1.0, longest_s)
     return min(wait_s, max(left_s * rng.uniform(0.3, 0.5), 0.5))
 

@@ -4,13 +4,13 @@ over. No I/O: what a pin says, when it is in force, and which messages it means.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from channels.degradation.standing import ChannelStanding, ChannelState, channel_target, provider_target
-from channels.names import PinAction, PinSource
+from channels.names import PinAction, PinSource, is_staged, staged
 
 #: From the mildest to the strictest: of several on one channel the strictest counts.
 _CHANNEL_STATES: Final = {
@@ -100,9 +100,24 @@ def in_force(pins: Iterable[PinSpec], *, now: datetime) -> tuple[PinSpec, ...]:
 
 
 def on_channel(pins: Iterable[PinSpec], channel: str) -> tuple[PinSpec, ...]:
-    """Those of ``pins`` that have a say in what becomes of this channel's messages, or of some of them. A drill's have
-    none: it touches nobody's messages."""
+    """Those of ``pins`` that have a say in what becomes of this channel's messages, or of some of them. On the stage
+    of a drill these are the pins of drills, by the names that the stage has; and off it they are all the others."""
+    if is_staged(channel):
+        played = (_on_stage(one) for one in pins if one.source is PinSource.DRILL)
+        return tuple(one for one in played if one.channel in {"", channel})
     return tuple(one for one in pins if one.source is not PinSource.DRILL and one.channel in {"", channel})
+
+
+def _on_stage(pin: PinSpec) -> PinSpec:
+    parameters = dict(pin.parameters)
+    if pin.weights:
+        parameters["weights"] = {staged(name): weight for name, weight in pin.weights.items()}
+    return replace(
+        pin,
+        channel=pin.channel and staged(pin.channel),
+        provider=pin.provider and staged(pin.provider),
+        parameters=parameters,
+    )
 
 
 def removed(pins: Sequence[PinSpec]) -> dict[str, PinSpec]:

@@ -76,12 +76,13 @@ def end(*, pin_id: UUID, now: datetime) -> bool:
 
 
 def active(*, now: datetime) -> tuple[PinSpec, ...]:
-    """The pins in force, the newest last."""
-    return in_force(known(now=now), now=now)
+    """The pins in force, the newest last. Those of drills, which hold on their stage alone, are not among them."""
+    return tuple(one for one in in_force(known(now=now), now=now) if one.source is not PinSource.DRILL)
 
 
 def known(*, now: datetime) -> tuple[PinSpec, ...]:
-    """The pins that are in force or still to come: what a process has to know to be on time without asking again."""
+    """The pins that are in force or still to come, those of drills too: what a process has to know to be on time
+    without asking again."""
     return _specs(Pin.objects.filter(ended_at=None, ends_at__gt=now))
 
 

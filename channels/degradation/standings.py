@@ -12,6 +12,7 @@ from django.db import connection
 
 from channels.degradation.standing import ChannelStanding, ProviderStanding, Transition
 from channels.models import DegradationEvent, Standing
+from channels.names import is_staged
 
 #: One engine decides at a time (any number that nobody else takes): the same for every process.
 _ENGINE_LOCK = 7_104_715_271
@@ -46,7 +47,16 @@ def parse(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Standings:
 
 
 def read() -> Standings:
-    """All standings."""
+    """All standings, but for those on the stage of a drill."""
+    found = read_all()
+    return Standings(
+        channels={name: one for name, one in found.channels.items() if not is_staged(name)},
+        providers={name: one for name, one in found.providers.items() if not is_staged(name)},
+    )
+
+
+def read_all() -> Standings:
+    """All standings, those on the stage too."""
     return parse(Standing.objects.values_list("target", "data"))
 
 

@@ -132,19 +132,28 @@ class Ramp(Section):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trip(Section):
     """Ours. When a provider is opened at once, inside a drain: a run of so many faults as chance would give once in
-    ``1 / chance`` messages, going by the share of faults before the run; never fewer than ``least``: a good stretch
-    says nothing of whether what begins now is the end or a brown-out with 30% faults, where ten are as rare."""
+    ``1 / chance`` messages, going by the share of faults before the run; never fewer than ``least``, which are as rare
+    in a brown-out with 30% faults. After ``good`` successes in a row it takes ``least_after_good``: no steady share of
+    faults, whatever it is, gives both rows one after the other more often than ``chance``. What is left is a brown-out
+    that has just begun, whose very first messages are its one chance to look like an outage."""
 
     least: int = 10
+    good: int = 20
+    least_after_good: int = 5
     chance: float = 0.00001
     #: Which share is assumed when nothing is known of before.
     assumed_rate: float = 0.3
 
-    def run(self, rate_before: float | None, *, alone: bool) -> int:
-        """How many faults in a row it takes; twice as many where nobody else is well, and a mistake costs most."""
+    def run(self, rate_before: float | None, *, alone: bool, good_before: int = 0) -> int:
+        """How many faults in a row it takes after ``good_before`` successes in a row; twice as many where nobody else
+        is well, and a mistake costs most."""
+        run = self.least_after_good if good_before >= self.good else self._by_rate(rate_before)
+        return run * (2 if alone else 1)
+
+    def _by_rate(self, rate_before: float | None) -> int:
         rate = self.assumed_rate if rate_before is None else rate_before
         rate = min(max(rate, 0.02), 0.7)
-        return max(self.least, ceil(log(self.chance) / log(rate) - 1e-9)) * (2 if alone else 1)
+        return max(self.least, ceil(log(self.chance) / log(rate) - 1e-9))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

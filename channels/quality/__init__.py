@@ -26,6 +26,7 @@ __all__ = [
     "Span",
     "came_back",
     "forget_past",
+    "good_before_run",
     "hand_over",
     "note",
     "note_receipt",
@@ -118,6 +119,11 @@ def read_alone(*, spans: Iterable[Span], now: datetime) -> Reading:
 def own_run(provider: str) -> int:
     """How many faults of ``provider`` in a row this process has just seen."""
     return _process().ledger.own_run(provider)
+
+
+def good_before_run(provider: str) -> int:
+    """How many successes of ``provider`` in a row, fifty at most, this process saw just before that run."""
+    return _process().ledger.good_before_run(provider)
 
 
 # --- keeping ----------------------------------------------------------------------------------------------------------

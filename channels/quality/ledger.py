@@ -109,6 +109,12 @@ class Ledger:
         pulse = self._pulses.get(provider)
         return pulse.run if pulse is not None else 0
 
+    def good_before_run(self, provider: str) -> int:
+        """How many successes in a row, as far as they are counted, this process saw just before that run."""
+        with self._lock:
+            run = self._runs.get(provider)
+            return run.good_before if run is not None else 0
+
     @property
     def waits(self) -> bool:
         """Whether anything is out and not answered."""

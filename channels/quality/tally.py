@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import orjson
 
 from channels.errors import InternalFault, OutcomeUnknown, ProviderError, Throttled
 from channels.histogram import Histogram
+from channels.names import is_staged, staged
 from channels.types import ProviderTry, SendResult
 
 #: A longer run of faults says no more.
 _RUN_AT_MOST: Final = 1000
+#: Nor do more successes before it (``Trip.good`` of the policies, by default 20).
+_GOOD_AT_MOST: Final = 50
 
 
 @dataclass(slots=True)
@@ -110,24 +115,42 @@ class Run:
 
     faults: list[float] = field(default_factory=list)
     success_at: float = 0.0
+    #: The last successes, and the last fault that one of them came after.
+    successes: deque[float] = field(default_factory=partial(deque, maxlen=_GOOD_AT_MOST))
+    broken_at: float = 0.0
+
+    @property
+    def good_before(self) -> int:
+        """Successes in a row just before the faults, as far as they are counted."""
+        return sum(at > self.broken_at for at in self.successes)
 
     def succeed(self, at: float) -> None:
         """A success that was answered at this moment."""
-        self.success_at = max(self.success_at, at)
-        if self.faults:
-            self.faults = [one for one in self.faults if one > at]
+        self.successes.append(at)
+        self._overtake(at)
 
     def fail(self, at: float) -> None:
         """A fault that was answered at this moment."""
-        if at >= self.success_at and len(self.faults) < _RUN_AT_MOST:
+        if at < self.success_at:
+            self.broken_at = max(self.broken_at, at)
+        elif len(self.faults) < _RUN_AT_MOST:
             self.faults.append(at)
 
     def follow(self, later: Run) -> None:
         """Goes on with what was told of later."""
+        self.successes.extend(later.successes)
+        self.broken_at = max(self.broken_at, later.broken_at)
         if later.success_at:
-            self.succeed(later.success_at)
+            self._overtake(later.success_at)
         for at in later.faults:
             self.fail(at)
+
+    def _overtake(self, at: float) -> None:
+        self.success_at = max(self.success_at, at)
+        overtaken = [one for one in self.faults if one <= at]
+        if overtaken:
+            self.broken_at = max(self.broken_at, *overtaken)
+            self.faults = [one for one in self.faults if one > at]
 
 
 @dataclass(slots=True)
@@ -151,17 +174,18 @@ def _answered_at(attempt: ProviderTry) -> float:
 
 
 def notes_of(results: Iterable[SendResult]) -> dict[str, Note]:
-    """What ``results`` say, by provider. Test keys' messages say nothing of anybody."""
+    """What ``results`` say, by provider. Test keys' messages say nothing of anybody but those whom a drill plays."""
     notes: dict[str, Note] = {}
     for result in results:
+        channel, tries = result.message.channel, result.tries
         if result.message.test:
-            continue
-        for attempt in result.tries:
+            channel, tries = staged(channel), tuple(one for one in tries if is_staged(one.provider))
+        for attempt in tries:
             if attempt.error is not None and not attempt.error.asked:
                 continue
             note = notes.get(attempt.provider)
             if note is None:
-                note = notes[attempt.provider] = Note(Tally(channel=result.message.channel))
+                note = notes[attempt.provider] = Note(Tally(channel=channel))
             note.add(attempt)
     return notes
 

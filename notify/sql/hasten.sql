@@ -1,7 +1,8 @@
 -- Lets deliveries of one lane that wait for another look do so now: those that failed, or were held, and not by their
 -- own recipient's server nor because somebody asked for patience. A part of the lane: application by application by a
 -- loose index scan over notify_delivery_due, in each from a place on, so that neither a backlog that is due already nor
--- what is scheduled for later is read. Returns how many are hastened, how many rows were read, and the place of the last.
+-- what is scheduled for later is read; with "tests" only what test keys sent is hastened. Returns how many are hastened,
+-- how many rows were read, and the place of the last.
 WITH RECURSIVE waiting AS (
     (SELECT d.application_id
        FROM notify_delivery d
@@ -22,7 +23,8 @@ WITH RECURSIVE waiting AS (
     SELECT p.id, p.application_id, p.due_at, p.may
       FROM waiting w,
            LATERAL (SELECT d.id, d.application_id, d.due_at,
-                           d.status = 'queued' AND d.attempts + d.waits > 0 AND d.error_code <> ALL (%(patient)s) AS may
+                           d.status = 'queued' AND d.attempts + d.waits > 0 AND d.error_code <> ALL (%(patient)s)
+                           AND (d.is_test OR NOT %(tests)s) AS may
                       FROM notify_delivery d
                      WHERE d.lane = %(lane)s AND d.status IN ('queued', 'scheduled') AND d.id >= %(floor)s
                        AND d.id < %(ceiling)s AND d.application_id = w.application_id

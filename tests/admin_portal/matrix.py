@@ -52,7 +52,11 @@ MODELS: Final[Mapping[str, Model]] = {
     "admin_portal_helddelivery": Model(EVERY_ROLE),
     "admin_portal_deskjob": Model(EVERY_ROLE),
     "admin_portal_degradationrequest": Model(EVERY_ROLE, add="OPAS"),
+    "admin_portal_drill": Model(EVERY_ROLE, add="OAS"),
+    "admin_portal_drillrun": Model(EVERY_ROLE),
     "admin_portal_approvalrule": Model(EVERY_ROLE, add="AS", change="AS", delete="AS"),
+    "admin_portal_plan": Model(EVERY_ROLE, add="AS"),
+    "admin_portal_planrun": Model(EVERY_ROLE),
 }
 
 PAGES: Final[Mapping[str, Line]] = {
@@ -91,6 +95,21 @@ PAGES: Final[Mapping[str, Line]] = {
     "admin:admin_portal_degradationrequest_standing": Line(EVERY_ROLE, EVERY_ROLE),
     "admin:admin_portal_degradationrequest_edit": Line("O", "O"),  # its author alone
     "admin:admin_portal_degradationrequest_do": Line("", "PS"),
+    # plans
+    "admin:admin_portal_plan_edit": Line("AS", "AS"),
+    "admin:admin_portal_plan_run": Line("OPAS", "OPAS"),
+    "admin:admin_portal_plan_retire": Line("", "AS"),
+    "admin:admin_portal_plan_dismiss": Line("", "OPAS"),
+    "admin:admin_portal_plan_version": Line(EVERY_ROLE, EVERY_ROLE),
+    "admin:admin_portal_planrun_standing": Line(EVERY_ROLE, EVERY_ROLE),
+    "admin:admin_portal_planrun_do": Line("", "PS"),
+    # drills
+    "admin:admin_portal_drill_edit": Line("OAS", "OAS"),
+    "admin:admin_portal_drill_start": Line("", "OAS"),
+    "admin:admin_portal_drill_retire": Line("", "OAS"),
+    "admin:admin_portal_drillrun_standing": Line(EVERY_ROLE, EVERY_ROLE),
+    "admin:admin_portal_drillrun_abort": Line("", "OAS"),
+    "admin:admin_portal_drillrun_follow_ups": Line("", "OAS"),
 }
 
 #: Actions of lists, each tried by a forged POST: ``model!action``, and who gets it done.

@@ -151,6 +151,30 @@ def test_a_pin_shows_on_its_channel_with_author_reason_and_time_left(admin: Clie
     assert "sms is paused" in text
 
 
+def test_who_was_given_less_by_a_person_is_not_said_to_be_coming_back(admin: Client) -> None:
+    make_provider("sms-a", weight=70)
+    make_provider("sms-b", weight=30)
+    now = timezone.now()
+    pins.put(
+        action="set_weights",
+        channel="sms",
+        parameters={"weights": {"sms-a": 20, "sms-b": 80}},
+        reason="sms-a is slow",
+        author="li",
+        starts_at=now,
+        ends_at=now + timedelta(minutes=30),
+        now=now,
+    )
+    # As the engine stores it under a pin: how the provider will come back when the pin is over.
+    later = ProviderStanding(
+        state=ProviderState.RECOVERING, share=0.1, since=now, changed_at=now, reason="sms-a is slow", pinned_by="manual"
+    )
+    standings.write(standings={"provider:sms-a": later})
+    text = html(admin)
+    assert "sms-a gets less: 20 instead of 70" in text
+    assert "coming back" not in text
+
+
 def test_what_the_engine_decided_is_among_the_degradations() -> None:
     make_provider("sms-a")
     standing = ChannelStanding(

@@ -19,8 +19,10 @@ from django.utils import timezone
 from django.views.generic import RedirectView
 
 from admin_portal import audit
-from admin_portal.models import ApprovalRule, DegradationRequest, DeskJob
+from admin_portal.drills.terms import Terms
+from admin_portal.models import ApprovalRule, DegradationRequest, DeskJob, Drill, DrillRun, Plan, PlanRun, PlanVersion
 from channels.models import Channel, Policy, Provider
+from channels.names import FaultKind
 from notify import api_keys
 from tests import factories
 from tests.admin_portal import matrix
@@ -67,9 +69,47 @@ def _request() -> Any:
     )
 
 
+def _plan() -> Any:
+    now, steps = timezone.now(), [{"kind": "ask", "words": "Is it well?"}]
+    plan = Plan.objects.create(name="slow-sms", title="SMS is slow", owner="li", created_at=now)
+    PlanVersion.objects.create(plan=plan, number=1, source="- ask: x", steps=steps, author="li", created_at=now)
+    return plan
+
+
+def _run() -> Any:
+    plan, now = _plan(), timezone.now()
+    return PlanRun.objects.create(
+        form_token=uuid4(),
+        plan=plan,
+        version=plan.versions.get(),
+        reason="it is slow",
+        severity="low",
+        lasts_s=3600,
+        approvals_needed=1,
+        requested_by=User.objects.get(username="role-O"),
+        requested_at=now,
+        approve_by=now + timedelta(hours=1),
+    )
+
+
 def _job() -> Any:
     return DeskJob.objects.create(
         id=uuid4(), kind="replay", criteria={}, before=NOW, author="li", total=1, created_at=NOW
+    )
+
+
+def _drill() -> Any:
+    terms = Terms(channel="sms", fault=FaultKind.ERRORS).as_json()
+    author = User.objects.get(username="role-O")
+    return Drill.objects.create(
+        name="d", title="D", owner="li", terms=terms, author=author, created_at=NOW, changed_at=NOW
+    )
+
+
+def _drill_run() -> Any:
+    drill = _drill()
+    return DrillRun.objects.create(
+        form_token=uuid4(), drill=drill, terms=drill.terms, started_by="li", asked_at=timezone.now()
     )
 
 
@@ -91,6 +131,10 @@ OBJECTS: Final[Mapping[str, Callable[[], Any]]] = {
     "admin_portal_helddelivery": lambda: _delivery("held"),
     "admin_portal_deskjob": _job,
     "admin_portal_degradationrequest": _request,
+    "admin_portal_plan": _plan,
+    "admin_portal_planrun": _run,
+    "admin_portal_drill": _drill,
+    "admin_portal_drillrun": _drill_run,
     "admin_portal_approvalrule": lambda: ApprovalRule.objects.create(severity="low", kind="pause", approvals=1),
 }
 #: What stands in the URLs of pages that are not about one object; ``pk``: an object of the model in the URL's name.
@@ -99,6 +143,8 @@ ARGS: Final[Mapping[str, Mapping[str, Any]]] = {
     "admin:view_on_site": {"content_type_id": 1, "object_id": 1},
     "admin:admin_portal_auditentry_export": {"kind": "csv"},
     "admin:admin_portal_degradationrequest_do": {"verb": "approve"},
+    "admin:admin_portal_plan_version": {"number": 1},
+    "admin:admin_portal_planrun_do": {"verb": "approve"},
 }
 
 

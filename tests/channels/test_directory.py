@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from channels import directory
-from channels.directory import ChannelSpec
+from channels import directory, specs
 from channels.models import Provider
+from channels.specs import ChannelSpec
 from tests.conftest import WaitFor
 
 
@@ -110,9 +110,9 @@ def test_a_provider_has_the_version_of_its_row() -> None:
     assert spec.version == row.updated_at
 
 
-@pytest.mark.parametrize("name", [directory.TEST_PROVIDER, directory.CALLBACK_PROVIDER])
+@pytest.mark.parametrize("name", [specs.TEST_PROVIDER, specs.CALLBACK_PROVIDER])
 def test_what_needs_no_configuration_has_no_version(name: str) -> None:
-    assert directory.built_in(name).version is None
+    assert specs.built_in(name).version is None
 
 
 @pytest.mark.django_db

@@ -128,11 +128,18 @@ def test_a_provider_that_did_well_until_now_is_opened_as_soon_when_it_dies() -> 
     name = provider("a")
     provider("b")
     tell(name, *[None] * 200)
-    for _ in range(3):
-        tell(name, *[Unavailable] * 5)
+    tell(name, *[Unavailable] * 5)
     change = breaker.look_at(channel="sms", provider=name, batch=5, now=datetime.now(UTC))
     assert change is not None
     assert change.after == "open"
+
+
+def test_a_provider_that_failed_now_and_then_just_before_is_not_opened_by_five_faults() -> None:
+    name = provider("a")
+    provider("b")
+    tell(name, *[None] * 200, *[Unavailable, None, None] * 5)
+    tell(name, *[Unavailable] * 5)
+    assert breaker.look_at(channel="sms", provider=name, batch=5, now=datetime.now(UTC)) is None
 
 
 def test_a_channel_whose_providers_have_been_ill_and_are_well_again_is_at_rest() -> None:

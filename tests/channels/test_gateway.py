@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from channels import directory, gateway
+from channels import directory, gateway, specs
 from channels.lines import LINES
 from channels.models import Channel, Provider
 from channels.session import Session
@@ -126,7 +126,7 @@ def test_a_provider_whose_configuration_does_not_fit_is_skipped() -> None:
 def test_test_messages_only_ever_reach_the_sandbox() -> None:
     provider("real")
     (result,) = send(message(test=True))
-    assert [attempt.provider for attempt in result.tries] == [directory.TEST_PROVIDER]
+    assert [attempt.provider for attempt in result.tries] == [specs.TEST_PROVIDER]
 
 
 def test_a_change_of_configuration_is_taken_up_without_a_restart() -> None:

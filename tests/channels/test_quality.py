@@ -108,6 +108,30 @@ class TestFaultsInARow:
         process.tell(*fell_over)  # all of them, after the successes of the same moments
         assert process.ledger.own_run("a") <= 1
 
+    def test_the_successes_just_before_them_are_counted_up_to_fifty(self) -> None:
+        process = Process()
+        answers = [None, Unavailable(), None, None, Unavailable()]
+        process.tell(*[result(error, ms=100.0 * number) for number, error in enumerate(answers)])
+        assert process.ledger.good_before_run("a") == 2
+        process.tell(*[result(None, ms=1000.0 * number) for number in range(1, 61)])
+        process.tell(result(Unavailable(), ms=70_000.0))
+        assert process.ledger.good_before_run("a") == 50
+
+    def test_a_fault_that_is_told_of_late_parts_the_successes_around_it(self) -> None:
+        process = Process()
+        process.tell(*[result(None, ms=100.0 * number) for number in range(1, 11)])
+        process.tell(result(Unavailable(), ms=750.0), result(Unavailable(), ms=2000.0))
+        assert process.ledger.good_before_run("a") == 3
+        assert process.ledger.own_run("a") == 1
+
+    def test_successes_before_a_fault_that_is_over_are_not_just_before_the_next(self) -> None:
+        process = Process()
+        process.tell(*[result(None, ms=number) for number in range(1, 11)])
+        process.tell(result(Unavailable(), ms=5000.0))
+        process.tell(result(None, ms=9000.0))
+        process.tell(result(Unavailable(), ms=13_000.0))
+        assert process.ledger.good_before_run("a") == 1
+
     def test_neither_recipients_nor_throttling_end_them(self) -> None:
         process = Process()
         process.tell(result(Unavailable()), result(RecipientRejected()), result(Throttled()))

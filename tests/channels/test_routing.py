@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from channels import routing
 from channels.degradation.standing import ProviderStanding, ProviderState
-from channels.directory import ProviderSpec
 from channels.routing import Candidate
+from channels.specs import ProviderSpec
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -17,7 +17,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from admin_portal import demo
-from admin_portal.plans import starters
+from admin_portal.drills import starters as drills
+from admin_portal.plans import starters as plans
 from channels.errors import ConfigurationError
 from notify import configuration
 
@@ -46,7 +47,9 @@ class Command(BaseCommand):
             self._apply(text, keepsake)
             logins = demo.make_logins(keepsake)
             keys = demo.make_keys(keepsake)
-            starters.load(author=User.objects.get(username="admin"), now=timezone.now())
+            admin, now = User.objects.get(username="admin"), timezone.now()
+            plans.load(author=admin, now=now)
+            drills.load(author=admin, now=now)
             # Before the commit: a key that nobody kept can never be found out again.
             keepsake.write(settings.DATA_DIR)
         answer = {

@@ -85,7 +85,7 @@ def test_what_is_read_is_sound_and_comes_back_from_json() -> None:
         ("- undo: all", "unreadable"),
         ("\n".join(["- wait: 1s"] * 51), "too_many"),
         ("- ask: " + "x" * 30_000, "too_long"),
-        ("- ask: a\0b", "too_long"),
+        ("- ask: a\0b", "unstorable"),
     ],
 )
 def test_what_means_nothing_is_refused_with_the_reason(source: str, code: str) -> None:
@@ -133,3 +133,68 @@ def test_a_trigger_may_say_for_how_long() -> None:
         metric=Metric.STATE, target="provider:esp-a", comparison=Comparison.IS, value="open", for_s=60
     )
     assert writing.read_trigger("  \n") is None
+
+
+def faults_of(source: str) -> set[str]:
+    """The codes of everything that is wrong, wherever it is found."""
+    try:
+        return {one.code for one in steps.validate(writing.read_steps(source), setup=SETUP)}
+    except InvalidAction as error:
+        return {one.code for one in error.faults}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [("{weights: 5}", "required"), ("{weights: esp-a}", "required"), ("{weights: {}}", "required")],
+)
+def test_weights_that_are_none_are_a_fault_also_beside_another_step(parameters: str, code: str) -> None:
+    source = f"""
+- {{do: set_weights, target: "channel:email", with: {parameters}}}
+- {{do: disable_provider, target: "provider:esp-a"}}
+"""
+    assert code in faults_of(source)
+
+
+@pytest.mark.parametrize("parameters", ["{to: {sms: 1}}", "{to: 5}", "{to: sms, channel: {sms: 1}}"])
+def test_parameters_of_a_wrong_kind_are_a_fault(parameters: str) -> None:
+    source = f'- {{do: switch_channel, target: "channel:email", with: {parameters}}}\n- undo: 1'
+    assert faults_of(source)
+
+
+BOMB = "- &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"- &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefg", "bcdefgh", strict=True)
+)
+
+
+@pytest.mark.parametrize("place", ["wait: *h", "do: *h", "check: {metric: *h, target: x, below: 1}", "ask: *h"])
+def test_aliases_are_not_read_so_that_nothing_can_be_blown_up(place: str) -> None:
+    with pytest.raises(InvalidAction) as refused:
+        writing.read_steps(f"{BOMB}- {place}\n")
+    assert [one.code for one in refused.value.faults] == ["alias"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"- wait: {'9' * 4000}",
+        f"- wait: 0x{'f' * 15000}",
+        f"- undo: 0x{'f' * 15000}",
+        f"- do: {'x' * 15000}",
+        f"- {'x' * 15000}: 1",
+        f"- 0x{'f' * 15000}: 1\n  ask: x",
+        f"- check: {{metric: {'x' * 15000}, target: x, below: 1}}",
+        f'- check: {{metric: depth, target: "channel:sms", below: 0x{"f" * 15000}}}',
+        f'- check: {{metric: state, target: "channel:sms", is: [{"x, " * 5000}x]}}',
+        f'- {{do: pause, target: "channel:sms", with: {{{"x" * 15000}: [1]}}}}',
+    ],
+)
+def test_what_is_wrong_is_said_in_few_words(source: str) -> None:
+    with pytest.raises(InvalidAction) as refused:
+        writing.read_steps(source)
+    assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("words", [r'"a\0b"', r'"a\ud800b"'])
+def test_what_the_database_can_not_hold_is_refused(words: str) -> None:
+    assert faults_of(f"- ask: {words}") == {"unstorable"}
+    assert faults_of(f'- {{do: pause, target: "category:x", with: {{{words}: 1}}}}') == {"unstorable"}

@@ -42,6 +42,12 @@ def test_from_the_second_page_it_is_sent() -> None:
     assert answer.redirect_chain[-1][0] == page_of(row)
 
 
+def test_the_shortest_time_that_the_form_offers_can_be_sent() -> None:
+    answer = signed_in(scene.operator()).post(ADD, filled(lasts="15", step="send"), follow=True)
+    assert "It must last at least 15 minutes." not in answer.content.decode()
+    assert DegradationRequest.objects.get().state == State.PENDING
+
+
 def test_a_form_that_is_sent_twice_makes_one_request() -> None:
     client, form = signed_in(scene.operator()), filled(step="send")
     client.post(ADD, form)

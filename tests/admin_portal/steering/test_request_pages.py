@@ -182,10 +182,10 @@ def test_who_may_see_nothing_sees_nothing() -> None:
 
 
 def test_calls_lead_to_the_page_of_the_request() -> None:
-    from admin_portal.steering import pager
+    from admin_portal.steering import subjects
 
     row = scene.submitted(scene.operator())
-    assert pager.PAGE.format(row.pk) == page_of(row)
+    assert subjects.REQUEST_PAGE.format(row.pk) == page_of(row)
 
 
 def test_the_pages_speak_chinese() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from channels.degradation import fast_trip, probing
 from channels.degradation.standing import ProviderStanding, ProviderState
 from channels.degradation.thresholds import DEFAULTS
+from channels.quality.tally import Run
 from tests.channels.degradation.situations import DEAD, NOTHING, WELL, at, healthy, judge, standing
 
 
@@ -55,6 +59,59 @@ def test_how_long_a_run_it_takes_depends_on_what_came_before_and_on_what_a_mista
     for faults, opens in ((run - 1, False), (run, True)):
         tripped = trip(healthy(), consecutive_faults=faults, rate_before=rate_before, alone=alone)
         assert (tripped is not None) is opens
+
+
+@pytest.mark.parametrize(
+    ("good_before", "rate_before", "alone", "run"),
+    [
+        (0, None, False, 10),
+        (19, 0.0, False, 10),
+        (19, 0.6, False, 23),
+        (20, None, False, 5),
+        (20, 0.0, False, 5),
+        (20, 0.6, False, 5),
+        (20, None, True, 10),
+    ],
+)
+def test_after_a_good_stretch_a_shorter_run_says_that_it_is_over(
+    good_before: int, rate_before: float | None, alone: bool, run: int
+) -> None:
+    for faults, opens in ((run - 1, False), (run, True)):
+        tripped = trip(
+            healthy(), consecutive_faults=faults, good_before=good_before, rate_before=rate_before, alone=alone
+        )
+        assert (tripped is not None) is opens
+
+
+@given(rate=st.floats(0, 1))
+@example(rate=0.2)  # the worst: five of twenty-five
+def test_no_steady_share_of_faults_opens_after_a_good_stretch_more_often_than_chance_may(rate: float) -> None:
+    good = DEFAULTS.trip.good
+    run = DEFAULTS.trip.run(None, alone=False, good_before=good)
+
+    assert (1 - rate) ** good * rate**run <= DEFAULTS.trip.chance
+
+
+def test_a_brown_out_that_begins_after_a_good_stretch_opens_hardly_ever() -> None:
+    """By messages one at a time, which is the hardest: no good one is in the batch of a bad one."""
+    rng = random.Random(1)
+    opened_in = sum(_opens(rng, messages=300) for _ in range(1000))
+
+    assert opened_in <= 20  # eight are those whose first five messages all fail
+
+
+def _opens(rng: random.Random, *, messages: int) -> bool:
+    run = Run()
+    for moment in range(1, 30):
+        run.succeed(float(moment))
+    for moment in range(30, 30 + messages):
+        if rng.random() >= 0.3:
+            run.succeed(float(moment))
+            continue
+        run.fail(float(moment))
+        if len(run.faults) >= DEFAULTS.trip.run(0.3, alone=False, good_before=run.good_before):
+            return True
+    return False
 
 
 def test_a_process_that_lost_its_own_network_opens_nothing_for_the_others() -> None:

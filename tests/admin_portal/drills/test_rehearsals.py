@@ -1,0 +1,72 @@
+"""A plan that a drill rehearses."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from admin_portal.drills import controls
+from admin_portal.models import DrillRun, Plan, PlanRun
+from channels.degradation import pins
+from channels.names import PinSource
+from tests.admin_portal.drills import scene
+from tests.admin_portal.drills.scene import ORIGIN
+from tests.admin_portal.plans import stage
+from tests.factories import now
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clean_redis")]
+
+DISABLES = """
+- {do: disable_provider, target: "provider:sms-a"}
+- wait: 5s
+"""
+
+
+def _in_the_fault(source: str = DISABLES) -> DrillRun:
+    """A drill with a plan of ``source``, in the middle of its fault."""
+    scene.set_up()
+    plan = stage.plan(source)
+    begin = now() - timedelta(seconds=44)
+    run = scene.start(scene.drill(plan=plan.name), at=begin)
+    return scene.pass_time(run, since=begin, until=begin + timedelta(seconds=25))
+
+
+def _to_its_report(run: DrillRun) -> DrillRun:
+    assert run.opened_at is not None
+    run = scene.pass_time(run, since=run.opened_at + timedelta(seconds=26), until=run.opened_at + timedelta(seconds=43))
+    return scene.pass_time(run, since=now(), until=now())
+
+
+def test_its_plan_runs_on_the_stage_without_approval_when_the_fault_begins() -> None:
+    run = _in_the_fault()
+    plan_run = PlanRun.objects.get()
+    assert (plan_run.drill_id, plan_run.state, plan_run.approvals_needed) == (run.pk, "active", 0)
+    assert {one.source for one in pins.known(now=now())} == {PinSource.DRILL}
+
+
+def test_a_plan_whose_steps_were_all_done_is_rehearsed() -> None:
+    run = _to_its_report(_in_the_fault())
+    assert run.figures["plan"] == ""
+    assert run.outcome == "passed", run.findings
+    assert Plan.objects.get().rehearsed_at is not None
+
+
+def test_nothing_of_the_plan_is_in_force_after_the_drill() -> None:
+    _to_its_report(_in_the_fault())
+    assert list(pins.known(now=now())) == []
+    assert PlanRun.objects.get().state == "ended"
+
+
+def test_an_abort_takes_back_what_the_plan_had_in_force() -> None:
+    run = _in_the_fault()
+    controls.abort(run_id=run.pk, by=scene.runner(), origin=ORIGIN, reason="enough", now=now())
+    assert list(pins.known(now=now())) == []
+    assert PlanRun.objects.get().end == "aborted"
+
+
+def test_a_question_that_nobody_answered_fails_the_drill_and_the_plan_is_not_rehearsed() -> None:
+    run = _to_its_report(_in_the_fault("- ask: Is the provider well?\n"))
+    assert run.outcome == "failed"
+    assert run.figures["plan"] == "Is the provider well?"
+    assert Plan.objects.get().rehearsed_at is None
