@@ -31,6 +31,8 @@ PER_SECOND = 200 if FULL else 40
 QUICK: dict[str, Any] = {
     "window_s": 20,
     "min_samples": 10,
+    # Of ten messages of a brown-out with 30 % faults half fail now and then; eight do not.
+    "error_rate": {"degrade": 0.1, "open": 0.8},
     "probe": {"interval_s": 1, "successes": 2},
     "ramp": {"steps": [30, 100], "hold_s": 2},
 }

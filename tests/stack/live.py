@@ -78,8 +78,9 @@ class LiveStack:
                 pytest.fail(f"the stack is not ready:\n{self.output.read_text(errors='replace')[-4000:]}")
             time.sleep(0.1)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, *, timeout: float = 60.0) -> int:
-        """Signals the process in front and waits for its end. Returns its exit code."""
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, timeout: float = 90.0) -> int:
+        """Signals the process in front and waits for its end, for as long as the supervisor gives its processes.
+        Returns its exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout)
 
