@@ -60,6 +60,8 @@ class LiveStack:
             if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
                 # A shell starts what it puts into the background that way, and make would not hear its Ctrl-C either.
                 signal.signal(signal.SIGINT, signal.default_int_handler)
+            # Likewise nohup, and the stack would not hear its terminal close.
+            hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
             self._process = subprocess.Popen(
                 command or [sys.executable, "-m", "config.supervise", "run", "--tethered", *self._only],
                 cwd=REPOSITORY,
@@ -69,6 +71,7 @@ class LiveStack:
                 stderr=output,
                 start_new_session=True,
             )
+            signal.signal(signal.SIGHUP, hangup)
 
     def wait_until_ready(self, *, timeout: float = 90.0) -> None:
         """Waits until the product says that it can accept."""
