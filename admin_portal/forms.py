@@ -41,12 +41,17 @@ class Form(CapitalLabels, forms.Form):
     """A form."""
 
 
+def code_widget(*, rows: int, placeholder: Any = "") -> UnfoldAdminTextareaWidget:
+    """A box for what is written for machines: in their type, and nobody corrects its spelling."""
+    attrs = {"rows": rows, "placeholder": placeholder, "class": "portal-code", "spellcheck": "false"}
+    return UnfoldAdminTextareaWidget(attrs=attrs)
+
+
 class JsonField(forms.JSONField):
     """JSON to be read and written by people: indented, with its letters as they are, and nothing for nothing."""
 
     def __init__(self, *, rows: int = 4, placeholder: Any = "", **kwargs: Any) -> None:
-        attrs = {"rows": rows, "placeholder": placeholder, "class": "portal-code", "spellcheck": "false"}
-        super().__init__(widget=UnfoldAdminTextareaWidget(attrs=attrs), **kwargs)
+        super().__init__(widget=code_widget(rows=rows, placeholder=placeholder), **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
         if value is None:

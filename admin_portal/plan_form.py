@@ -7,18 +7,12 @@ from typing import Any, Final
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
-from admin_portal.forms import Form
+from admin_portal.forms import Form, code_widget
 from admin_portal.models import Plan, PlanVersion
 from admin_portal.plans.editing import Draft
 from admin_portal.steering.errors import Fault
-
-
-def _code(rows: int, placeholder: str) -> Any:
-    attrs = {"rows": rows, "class": "portal-code", "spellcheck": "false", "placeholder": placeholder}
-    return UnfoldAdminTextareaWidget(attrs=attrs)
-
 
 _STEPS: Final = "- do: shed_bulk\n  target: channel:email\n- wait: 2m"
 _TRIGGER: Final = "{metric: success_rate, target: channel:sms, below: 0.9, for: 1m}"
@@ -46,20 +40,20 @@ class PlanForm(Form):
         label=_("steps"),
         required=False,
         strip=False,
-        widget=_code(14, _STEPS),
+        widget=code_widget(rows=14, placeholder=_STEPS),
         help_text=_("YAML: a list of do, undo, wait, check and ask, in their order."),
     )
     trigger = forms.CharField(
         label=_("trigger"),
         required=False,
-        widget=_code(2, _TRIGGER),
+        widget=code_widget(rows=2, placeholder=_TRIGGER),
         help_text=_("A condition that proposes the plan. It never runs it. Empty: none."),
     )
     runbook = forms.CharField(
         label=_("runbook"),
         required=False,
         strip=False,
-        widget=_code(10, ""),
+        widget=code_widget(rows=10),
         help_text=_("Markdown. It is shown beside the buttons."),
     )
     rehearse_every_days = forms.IntegerField(

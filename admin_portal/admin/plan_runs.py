@@ -17,9 +17,10 @@ from django.utils.translation import gettext_lazy as _
 
 from admin_portal import run_page
 from admin_portal.admin import asking, plan_asking
-from admin_portal.admin.base import CappedPaginator, ReadOnlyAdmin, display, label, link, moment
+from admin_portal.admin.base import CappedPaginator, display, label, link
 from admin_portal.admin.filters import FieldFilter
-from admin_portal.admin.requests import LOOKS, SEVERITY_LOOKS, STOP_POLLING, RequestStateFilter
+from admin_portal.admin.requests import LOOKS, STOP_POLLING, RequestStateFilter
+from admin_portal.admin.steered import SteeredAdmin
 from admin_portal.models import PlanRun, RunApproval
 from admin_portal.models.plans import LIVE_STATES, Phase
 from admin_portal.models.requests import RequestState, Review
@@ -58,7 +59,7 @@ class ReviewFilter(FieldFilter):
 
 
 @admin.register(PlanRun)
-class PlanRunAdmin(ReadOnlyAdmin):
+class PlanRunAdmin(SteeredAdmin):
     """Runs: those that wait for this person first, then what is alive, then the others."""
 
     detail_template = "admin_portal/plans/run.html"
@@ -99,10 +100,6 @@ class PlanRunAdmin(ReadOnlyAdmin):
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         return ("place", "-id")
 
-    @display(description="#")
-    def number(self, run: PlanRun) -> str:
-        return f"#{run.pk}"
-
     @display(description=_("plan"))
     def shown_plan(self, run: PlanRun) -> SafeString:
         return link("admin_portal_plan", run.plan_id, f"{run.plan} v{run.version.number}")
@@ -110,22 +107,6 @@ class PlanRunAdmin(ReadOnlyAdmin):
     @display(description=_("state"))
     def shown_state(self, run: PlanRun) -> SafeString:
         return _state(run)
-
-    @display(description=_("severity"))
-    def shown_severity(self, run: PlanRun) -> SafeString:
-        return label(SEVERITY_LOOKS[run.severity], run.get_severity_display())
-
-    @display(description=_("requested by"))
-    def requester(self, run: PlanRun) -> str:
-        return run.requested_by.get_username()
-
-    @display(description=_("until"))
-    def until(self, run: PlanRun) -> str:
-        return moment(run.ended_at or run.ends_at)
-
-    @display(description="")
-    def mine(self, run: Any) -> SafeString | str:
-        return label("held", _("waits for you")) if run.place == 0 else ""
 
     # --- one run ------------------------------------------------------------------------------------------------------
 

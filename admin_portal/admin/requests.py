@@ -17,8 +17,9 @@ from django.utils.translation import gettext_lazy as _
 
 from admin_portal import request_page
 from admin_portal.admin import asking
-from admin_portal.admin.base import CappedPaginator, ReadOnlyAdmin, display, label, moment
+from admin_portal.admin.base import CappedPaginator, display, label
 from admin_portal.admin.filters import FieldFilter
+from admin_portal.admin.steered import SEVERITY_LOOKS, SteeredAdmin
 from admin_portal.models import Approval, DegradationRequest
 from admin_portal.models.requests import RequestState, Review
 from admin_portal.steering import actions, approval, breaking, ledger, people, requests
@@ -37,7 +38,6 @@ LOOKS: Final[Mapping[str, str]] = {
     "withdrawn": "cancelled",
     "lapsed": "cancelled",
 }
-SEVERITY_LOOKS: Final[Mapping[str, str]] = {"low": "normal", "medium": "held", "high": "critical"}
 _MAY_LOOK: Final = ("admin_portal.view_degradationrequest", people.REQUEST, people.APPROVE, people.BREAK_GLASS)
 
 Verb = Callable[..., DegradationRequest]
@@ -76,7 +76,7 @@ class SeverityFilter(FieldFilter):
 
 
 @admin.register(DegradationRequest)
-class DegradationRequestAdmin(ReadOnlyAdmin):
+class DegradationRequestAdmin(SteeredAdmin):
     """Requests: those that wait for this person first, then what is alive, then the others."""
 
     detail_template = "admin_portal/steering/request.html"
@@ -123,10 +123,6 @@ class DegradationRequestAdmin(ReadOnlyAdmin):
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         return ("place", "-id")
 
-    @display(description="#")
-    def number(self, row: DegradationRequest) -> str:
-        return f"#{row.pk}"
-
     @display(description=_("what"))
     def what(self, row: DegradationRequest) -> str:
         return actions.describe(ledger.action_of(row))
@@ -134,22 +130,6 @@ class DegradationRequestAdmin(ReadOnlyAdmin):
     @display(description=_("state"))
     def shown_state(self, row: DegradationRequest) -> SafeString:
         return _state(row)
-
-    @display(description=_("severity"))
-    def shown_severity(self, row: DegradationRequest) -> SafeString:
-        return label(SEVERITY_LOOKS[row.severity], row.get_severity_display())
-
-    @display(description=_("requested by"))
-    def requester(self, row: DegradationRequest) -> str:
-        return row.requested_by.get_username()
-
-    @display(description=_("until"))
-    def until(self, row: DegradationRequest) -> str:
-        return moment(row.ended_at or row.ends_at)
-
-    @display(description="")
-    def mine(self, row: Any) -> SafeString | str:
-        return label("held", _("waits for you")) if row.place == 0 else ""
 
     # --- one request --------------------------------------------------------------------------------------------------
 
