@@ -54,18 +54,31 @@ def admit(
     if held is not None:
         return held
     if not (plan.open and probing.may_be_probe(priority=priority, category=category) and probes.are_due(spec, plan)):
-        standing = spec.standing or ChannelStanding.normal(now=datetime.now(UTC))
-        where = admission.admit(
-            standing=standing,
-            priority=priority,
-            may_switch=may_switch,
-            carried=plan.carried,
-            # Bulk is let in by how much of its lane is fetched: what is fetched goes.
-            ticket=0.0 if priority == "bulk" else ticket,
-        )
+        where = _direct(spec, ticket, priority, may_switch=may_switch, carried=plan.carried)
         if where is not Admission.SEND:
             return Ruling(admission=where, reason=reason_of(channel))
     return _throttle(spec, priority, category, application)  # without any: it may be the one that finds out
+
+
+def sends_elsewhere(*, message_id: UUID, channel: str, priority: str, category: str, application: str) -> bool:
+    """Whether the channel, as it stands, sends this message to another one. Takes no turn and no probe from others."""
+    spec = directory.channel(channel)
+    ticket = admission.ticket(message_id)
+    if _hold(spec, ticket, priority, category, application) is not None:
+        return False
+    carried = routing.plan(spec.providers, standings=spec.standings, pins=spec.pins).carried
+    return _direct(spec, ticket, priority, may_switch=True, carried=carried) is Admission.SWITCH
+
+
+def _direct(spec: ChannelSpec, ticket: float, priority: str, *, may_switch: bool, carried: bool) -> Admission:
+    return admission.admit(
+        standing=spec.standing or ChannelStanding.normal(now=datetime.now(UTC)),
+        priority=priority,
+        may_switch=may_switch,
+        carried=carried,
+        # Bulk is let in by how much of its lane is fetched: what is fetched goes.
+        ticket=0.0 if priority == "bulk" else ticket,
+    )
 
 
 def _hold(spec: ChannelSpec, ticket: float, priority: str, category: str, application: str) -> Ruling | None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from math import inf
 from typing import Final
 from uuid import UUID, uuid4
@@ -229,7 +231,7 @@ def rules(*, lane: str, worker: str) -> Rules:
     """The rules for deliveries of ``lane``, from settings and its channel's standing orders."""
     channel, priority = split_lane(lane)
     orders = gateway.channel_orders(channel)
-    return Rules(
+    made = Rules(
         policy=RetryPolicy(
             max_attempts=settings.LANES["MAX_ATTEMPTS"][priority],
             base_s=settings.LANES["RETRY_BASE_S"],
@@ -242,6 +244,7 @@ def rules(*, lane: str, worker: str) -> Rules:
         is_usable=gateway.is_usable,
         receipt_wait=timedelta(seconds=settings.LANES["RECEIPT_WAIT_S"]),
     )
+    return replace(made, goes_elsewhere=partial(readiness.goes_elsewhere, rules=made))
 
 
 def drain(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from channels.errors import InternalFault, OutcomeUnknown, ProviderError, TooLate
+from channels.errors import ChannelHeld, InternalFault, OutcomeUnknown, ProviderError, TooLate
 from channels.types import ProviderTry, SendReceipt, SendResult
 from notify import callbacks, retry, steps
 from notify.facts import Facts
@@ -39,6 +39,8 @@ class Rules:
     #: The channels that may stand in for this one, and whether a channel can take messages of another now.
     fallback: Sequence[str] = ()
     is_usable: Callable[[str], bool] = bool
+    #: Whether its channel, as it stands now, sends a message to another one.
+    goes_elsewhere: Callable[[Claimed, Facts], bool] = lambda _claimed, _facts: False
     #: How long a provider's report is waited for.
     receipt_wait: timedelta = timedelta(days=1)
 
@@ -121,6 +123,10 @@ def fail(
         error_detail=clean(decision.reason),
     )
     if decision.verdict is Verdict.RETRY:
+        if not isinstance(error, ChannelHeld) and rules.goes_elsewhere(claimed, facts):
+            # Patience is for a provider that will be asked again, and on this channel none will.
+            soon = now + timedelta(seconds=retry.MIN_DELAY_S)
+            return replace(base, due_at=soon, error_detail=clean(f"{error.detail}; on by another channel"))
         return replace(base, due_at=decision.due_at)
     if decision.verdict is Verdict.HOLD:
         held = replace(base, status=DeliveryStatus.HELD, finished_at=now)

@@ -37,18 +37,11 @@ def prepare(*, claimed: Claimed, facts: Facts | None, now: datetime, rules: Rule
 
 
 def _elsewhere(claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> Outcome | None:
-    """What to write of a message that its channel, as it stands, does not send now. Nothing, nearly always. A test
-    key's message is ruled by the channel on the stage of a drill, where it plays on one, and by none else."""
-    if claimed.kind != DeliveryKind.MESSAGE:
+    """What to write of a message that its channel, as it stands, does not send now. Nothing, nearly always."""
+    ruled = _ruled(claimed, facts, rules)
+    if ruled is None:
         return None
-    channel = claimed.channel
-    if claimed.is_test:
-        channel = gateway.stage_of(message_id=claimed.id, channel=channel, application=facts.application)
-        if not channel:
-            return None
-        rules = replace(rules, fallback=gateway.channel_orders(channel).fallback, is_usable=_is_usable_on_stage)
-    if gateway.is_at_rest(channel):
-        return None
+    channel, rules = ruled
     target = switching.find_target(claimed=claimed, facts=facts, rules=rules)
     ruling = gateway.admit(
         message_id=claimed.id,
@@ -71,6 +64,35 @@ def _elsewhere(claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> O
     )
     held = ChannelHeld(ruling.reason, retry_after=again_in)
     return outcomes.fail(claimed=claimed, facts=facts, error=held, now=now, rules=rules)
+
+
+def goes_elsewhere(claimed: Claimed, facts: Facts, *, rules: Rules) -> bool:
+    """Whether a message would, if it looked now, go on by another channel."""
+    ruled = _ruled(claimed, facts, rules)
+    if ruled is None:
+        return False
+    channel, rules = ruled
+    return switching.find_target(claimed=claimed, facts=facts, rules=rules) is not None and gateway.sends_elsewhere(
+        message_id=claimed.id,
+        channel=channel,
+        priority=facts.priority,
+        category=facts.category,
+        application=facts.application,
+    )
+
+
+def _ruled(claimed: Claimed, facts: Facts, rules: Rules) -> tuple[str, Rules] | None:
+    """The channel by whose state and orders a message goes, and its rules; None when nothing is known against it. A
+    test key's message is ruled by the channel on the stage of a drill, where it plays on one, and by none else."""
+    if claimed.kind != DeliveryKind.MESSAGE:
+        return None
+    channel = claimed.channel
+    if claimed.is_test:
+        channel = gateway.stage_of(message_id=claimed.id, channel=channel, application=facts.application)
+        if not channel:
+            return None
+        rules = replace(rules, fallback=gateway.channel_orders(channel).fallback, is_usable=_is_usable_on_stage)
+    return None if gateway.is_at_rest(channel) else (channel, rules)
 
 
 def _is_usable_on_stage(channel: str) -> bool:

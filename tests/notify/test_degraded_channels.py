@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -226,3 +227,22 @@ def test_where_the_first_channel_surely_failed_nothing_is_said_of_having_arrived
     drain("sms.normal")
     (switched,) = Event.objects.filter(notification_id=row.notification_id, type="switched")
     assert "may have arrived" not in switched.reason
+
+
+@pytest.mark.parametrize(
+    ("route", "channels", "at_once"), [("first", ["sms", "email"], True), ("all", ["sms"], False)]
+)
+def test_who_fails_as_a_probe_while_the_channel_is_switched_goes_on_by_the_next_channel_without_patience(
+    route: str, channels: list[str], at_once: bool
+) -> None:
+    provider("sms-a", error_rate=1.0, retry_after=90)
+    provider("email-a", channel="email")
+    (row,) = enter(make_application(), now=timezone.now(), priority="normal", route=route, channels=channels)
+    stands(ChannelState.SWITCHED, providers=ProviderState.OPEN)
+    standing = standings.read().providers["sms-a"]
+    standings.write(standings={"provider:sms-a": replace(standing, next_probe_at=timezone.now())})
+    directory.forget()
+    drain("sms.normal")
+    tried = Delivery.objects.get(pk=row.id)
+    assert (tried.status, tried.attempts) == ("queued", 1)
+    assert (tried.due_at - timezone.now() < timedelta(seconds=1)) is at_once
