@@ -36,6 +36,7 @@ class _Fairness:
         self._large = bench.application("large")
         self._small = bench.application("small")
         self._vip = bench.application("vip", tier="vip")
+        self.slowest: list[dict[str, float]] = []
 
     def fill(self) -> None:
         """The large application's work."""
@@ -65,14 +66,31 @@ class _Fairness:
         """Of the messages of this turn alone: one that was slow once is slow once."""
         while True:
             cursor.execute(
-                "SELECT extract(epoch FROM sent_at - created_at) FROM notify_delivery"
+                "SELECT extract(epoch FROM sent_at - created_at)::float FROM notify_delivery"
                 " WHERE application_id = %s AND created_at >= %s",
                 [self._small.pk, since],
             )
             rows = [seconds for (seconds,) in cursor.fetchall()]
             if None not in rows:
-                return [float(seconds) for seconds in rows]
+                self.slowest.append(self._tell_slowest(cursor, since))
+                return rows
             time.sleep(0.1)
+
+    def _tell_slowest(self, cursor: Any, since: datetime) -> dict[str, float]:
+        """Where the time of a turn's slowest message went: when it came, in seconds of the turn, and how many it was
+        then until it was claimed, handed over, and sent; and how often it was put off."""
+        cursor.execute(
+            "SELECT extract(epoch FROM d.created_at - %s)::float,"
+            " extract(epoch FROM a.claimed_at - d.created_at)::float,"
+            " extract(epoch FROM a.started_at - d.created_at)::float,"
+            " extract(epoch FROM d.sent_at - d.created_at)::float, d.waits, d.attempts"
+            " FROM notify_delivery d JOIN notify_attempt a ON a.delivery_id = d.id"
+            " WHERE d.application_id = %s AND d.created_at >= %s"
+            " ORDER BY d.sent_at - d.created_at DESC, a.started_at DESC LIMIT 1",
+            [since, self._small.pk, since],
+        )
+        names = ("came", "claimed", "handed_over", "sent", "waits", "attempts")
+        return {name: round(value, 3) for name, value in zip(names, cursor.fetchone(), strict=True)}
 
     def _waiting(self, cursor: Any) -> bool:
         cursor.execute("SELECT EXISTS (SELECT 1 FROM notify_delivery WHERE status = 'queued' AND lane = %s)", [_LANE])
@@ -120,5 +138,6 @@ def run(bench: Bench) -> Outcome:
                 target=Target(least=2.0),
                 note="4 to 1 as configured (LANES['SHARES'])",
             ),
-        )
+        ),
+        details={"slowest_of_each_turn": fairness.slowest},
     )
