@@ -14,6 +14,7 @@ from admin_portal.drills import ledger, measuring, terms
 from admin_portal.drills.plot import Mark, Plot, Series
 from admin_portal.drills.progress import UNDER_LOAD
 from admin_portal.drills.verdict import Finding
+from admin_portal.durations import span
 from admin_portal.models import DrillRun
 from admin_portal.models.drills import MOMENTS, DrillPhase
 
@@ -59,6 +60,8 @@ def context(run: DrillRun, *, now: datetime) -> dict[str, Any]:
         "findings": [Finding(**one) for one in run.findings],
         "changes": changes,
         "plot": plot,
+        "unseen": "–" if run.is_live else _("not seen"),
+        "not_recovered": "" if run.is_live else _not_recovered(figures),
         "left_s": _left(run, now),
         "still_s": _still(run, now),
     }
@@ -71,6 +74,17 @@ def _steps(run: DrillRun) -> list[Step]:
         for phase in DrillPhase
         if getattr(run, MOMENTS[phase]) is not None or not run.outcome
     ]
+
+
+def _not_recovered(figures: Mapping[str, Any]) -> str:
+    """Why nobody can say when all was as before; empty where somebody can."""
+    if figures.get("recover_s") is not None or figures.get("watched_s") is None:
+        return ""
+    still = ", ".join(f"{target.partition(':')[2]} ({_word(state)})" for target, state in figures["still"].items())
+    if not still:
+        return _("Nothing was degraded.")
+    words = _("Watched for %(time)s. Not as before then: %(still)s")
+    return words % {"time": span(figures["watched_s"]), "still": still}
 
 
 def _left(run: DrillRun, now: datetime) -> float | None:

@@ -34,9 +34,14 @@ class NulMiddleware:
         return self._get_response(request)
 
 
+def _is_piece(request: HttpRequest) -> bool:
+    """Whether a page asks for a part of itself (htmx)."""
+    return request.headers.get("HX-Request") == "true"
+
+
 def _lead(request: HttpRequest, url: str) -> HttpResponse:
-    """Sends a browser to ``url``; also one that only asked for a piece of a page (htmx)."""
-    if request.headers.get("HX-Request") == "true":
+    """Sends a browser to ``url``; also one that only asked for a piece of a page."""
+    if _is_piece(request):
         return HttpResponse(headers={"HX-Redirect": url})
     return HttpResponseRedirect(url)
 
@@ -59,13 +64,19 @@ class _ForSignedIn(ABC):
 
 
 class SessionEndMiddleware(_ForSignedIn):
-    """Ends sessions that are over. A page that refreshes itself is nobody's presence."""
+    """Ends sessions that are over. A page that refreshes itself is nobody's presence; and where nobody is signed in any
+    more it is told so, instead of showing the sign-in page in its middle."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = super().__call__(request)
+        is_sent_away = response.status_code == 302 and response["Location"].startswith(reverse("admin:login"))
+        return HttpResponse(status=401) if is_sent_away and _is_piece(request) else response
 
     def answer(self, request: HttpRequest) -> HttpResponse | None:
         now = timezone.now()
         reason = sessions.end_reason(request.session, now=now)
         if reason is None:
-            if request.headers.get("HX-Request") != "true":
+            if not _is_piece(request):
                 sessions.note_presence(request.session, now=now)
             return None
         name = request.user.get_username()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from admin_portal.models import Plan, PlanVersion
+from admin_portal.models import DrillRun, Plan, PlanVersion
+from admin_portal.models.drills import DrillOutcome
 from admin_portal.plans import conditions, queries, runbook, steps
 from admin_portal.plans.conditions import Condition
 
@@ -45,6 +46,12 @@ def is_overdue(plan: Plan, *, now: datetime) -> bool:
     return plan.retired_at is None and queries.rehearsal_due_at(plan) <= now
 
 
+def last_rehearsal(plan: Plan) -> DrillRun | None:
+    """The last drill that it passed, whichever version that was."""
+    passed = DrillRun.objects.filter(plan_version__plan=plan, outcome=DrillOutcome.PASSED)
+    return passed.select_related("plan_version").order_by("-reported_at").first()
+
+
 def context(plan: Plan, *, now: datetime) -> dict[str, Any]:
     """What the page of ``plan`` shows besides the frame."""
     versions = list(plan.versions.order_by("-number")[:_VERSIONS])
@@ -55,5 +62,6 @@ def context(plan: Plan, *, now: datetime) -> dict[str, Any]:
         "runs": plan.runs.select_related("version", "requested_by").order_by("-pk")[:_RUNS],
         "proposals": plan.proposals.filter(closed_at=None),
         "due_at": queries.rehearsal_due_at(plan),
+        "rehearsal": last_rehearsal(plan),
         "is_overdue": is_overdue(plan, now=now),
     }

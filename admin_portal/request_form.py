@@ -21,12 +21,13 @@ from unfold.widgets import (
 from admin_portal.forms import Form, ListField
 from admin_portal.models import DegradationRequest
 from admin_portal.models.requests import ActionKind
+from admin_portal.priorities import WORDS as PRIORITIES
 from admin_portal.steering import actions, approval, checking, ledger
 from admin_portal.steering.actions import Action, Kind, Setup
 from admin_portal.steering.approval import Severity
 from admin_portal.steering.errors import Fault
 from admin_portal.steering.ledger import Terms
-from channels.names import CHANNELS, PRIORITIES
+from channels.names import CHANNELS
 
 _CATEGORY: Final = "category:"
 _OWN_END: Final = "own"
@@ -72,7 +73,12 @@ def _moment_field(label: Any, help_text: Any) -> forms.DateTimeField:
 class RequestForm(Form):
     """What is to be done, to what, why, and for how long. ``token``: one form makes one request."""
 
-    token = forms.UUIDField(widget=forms.HiddenInput)
+    token = forms.UUIDField(
+        widget=forms.HiddenInput,
+        error_messages=dict.fromkeys(
+            ("required", "invalid"), _("This form is not ours, or not whole. Open a new one.")
+        ),
+    )
     kind = forms.ChoiceField(
         label=_("action"),
         choices=ActionKind.choices,
@@ -189,11 +195,12 @@ class RequestForm(Form):
 
 def target_choices(setup: Setup) -> list[tuple[Any, Any]]:
     """Everything that can be a target, in groups."""
+    priorities = [(f"priority:{name}", word) for name, word in PRIORITIES.items()]
     return [
         ("", "–"),
         (_("Channels"), [(f"channel:{name}", name) for name in CHANNELS]),
         (_("Providers"), [(f"provider:{name}", name) for name in sorted(setup.providers)]),
-        (_("Messages"), [*((f"priority:{name}", name) for name in PRIORITIES), (_CATEGORY, _("of a category"))]),
+        (_("Messages"), [*priorities, (_CATEGORY, _("of a category"))]),
         (_("Applications"), [(f"application:{name}", name) for name in sorted(setup.applications)]),
     ]
 

@@ -11,6 +11,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from admin_portal.audit import reading
 from admin_portal.models import Approval, AuditEntry, DegradationRequest
 from admin_portal.models.requests import Review
 from admin_portal.steering import actions, approval, ledger, people
@@ -103,6 +104,11 @@ class Deed:
     words: Any
     icon: str
     tone: str
+
+    @property
+    def reason(self) -> str:
+        """Why, in the reader's language where nobody but the platform said it."""
+        return reading.reason(self.entry)
 
 
 def history(row: DegradationRequest) -> list[Deed]:

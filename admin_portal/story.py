@@ -10,6 +10,8 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from admin_portal.durations import span
+from admin_portal.engine_words import told
+from admin_portal.outcome_words import outcome
 from admin_portal.privacy import Curtain
 from notify import timeline
 from notify.models import Notification
@@ -88,8 +90,8 @@ def _line(event: timeline.TimelineEvent, before: timeline.TimelineEvent | None, 
         channel=event.channel or "",
         provider=event.provider or "",
         attempt=event.attempt,
-        outcome=event.outcome or "",
-        reason=curtain.text(event.reason or ""),
+        outcome=outcome(event.outcome or ""),
+        reason=told(curtain.text(event.reason or "")),
         actor=event.actor or "",
         elapsed=elapsed(event.elapsed_ms),
     )

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from django.db.models import Model
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from channels import control_characters, registry
@@ -23,7 +32,12 @@ from channels.types import MAX_CONCURRENCY
 
 Fault = tuple[str, str]
 ChannelName = Literal["email", "sms", "push", "im", "voice", "webhook", "inapp"]
-Rate = Annotated[str, StringConstraints(pattern=r"^([1-9]\d{0,8}/(s|m|h|d))?$")]
+#: Such as 500/s; empty, or null as for a quota, stands for no limit.
+Rate = Annotated[
+    str,
+    BeforeValidator(lambda rate: "" if rate is None else rate),
+    StringConstraints(pattern=r"^([1-9]\d{0,8}/(s|m|h|d))?$"),
+]
 Ratio = Annotated[float, Field(gt=0, le=1)]
 Milliseconds = Annotated[int, Field(ge=1, le=600_000)]
 

@@ -14,7 +14,7 @@ from channels import quality
 from channels.errors import InternalFault, LeaseLost, Misdirected, OutcomeUnknown, ProviderError, TooLate
 from channels.lines import Line
 from channels.routing import Candidate
-from channels.specs import is_played
+from channels.specs import takes_tests
 from channels.types import OutboundMessage, ProviderTry, SendReceipt
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Handover:
         self._answered = answer
         self._lease = lease
         self._line = line
-        self._played = is_played(line.spec.name)
+        self._takes_tests = takes_tests(line.spec)
         self._pairs = {journey.message.id: (journey, candidate) for journey, candidate in pairs}
 
     @property
@@ -73,7 +73,7 @@ class Handover:
 
     def move_to(self, line: Line) -> None:
         """Goes over another line of the same provider."""
-        self._line = line
+        self._line, self._takes_tests = line, takes_tests(line.spec)
 
     def __call__(self) -> None:
         began, started_at = time.monotonic(), datetime.now(UTC)
@@ -119,7 +119,8 @@ class Handover:
     def _objection(self, message: OutboundMessage) -> ProviderError | None:
         if not self._lease.covers(message.id):
             return LeaseLost()
-        if message.test != self._played:  # whoever chose the provider: tests reach nobody real, and others no stage
+        # Whoever chose the provider: tests reach nobody real, and others no stage.
+        if message.test != self._takes_tests:
             return Misdirected()
         return TooLate() if message.deadline <= datetime.now(UTC) else None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from threading import Lock
+from datetime import UTC, datetime
+from threading import Lock, Timer
 from typing import Final
 
 from channels import registry
@@ -12,6 +13,9 @@ from channels.adapters.base import Adapter
 from channels.bulkhead import Bulkhead
 from channels.errors import ConfigurationError, Misconfigured
 from channels.specs import ProviderSpec
+
+#: What was chosen for a stage in its last moment still goes over the lines that it had.
+_LINGERS_S: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -98,9 +102,27 @@ class Lines:
                 old, line = line, Line(spec, _adapter(spec))
                 self._lines[spec.name] = line
                 if old is not None:
-                    self._replaced = [one for one in self._replaced if not one.bulkhead.idle] + [old]
-                    old.close()
+                    self._retire(old)
+                if spec.ends_at is not None:
+                    self._end_at(spec.ends_at, line)
         return line
+
+    def _end_at(self, moment: datetime, line: Line) -> None:
+        """Takes a line out of use shortly after ``moment``: its threads would wait for ever for somebody who plays."""
+        wait_s = max(0.0, (moment - datetime.now(UTC)).total_seconds()) + _LINGERS_S
+        timer = Timer(wait_s, self._end, args=(line,))
+        timer.daemon = True
+        timer.start()
+
+    def _end(self, line: Line) -> None:
+        with self._lock:
+            if self._lines.get(line.spec.name) is line:
+                del self._lines[line.spec.name]
+                self._retire(line)
+
+    def _retire(self, line: Line) -> None:
+        self._replaced = [one for one in self._replaced if not one.bulkhead.idle] + [line]
+        line.close()
 
     def all(self) -> list[Line]:
         """The lines that are open, and those that were replaced and still have something on them."""

@@ -25,6 +25,7 @@ def play(real: ChannelSpec, *, stage: StageSpec, stored: Standings, now: datetim
             config=stage.behaviour(one.name, channel=real.name, now=now),
             fingerprint=f"{stage.id}/{since.isoformat()}/{one.fingerprint}",
             version=since,
+            ends_at=stage.closes_at,
         )
         for one in real.providers
         if len(staged(one.name)) <= LONGEST_PROVIDER

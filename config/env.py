@@ -30,22 +30,25 @@ LaneLimits = Annotated[dict[str, tuple[int, int]], NoDecode]
 _MAX_LANE_LIMIT = 50_000_000  # what can be counted in moments
 
 
-def _check_scheme(value: str, *schemes: str) -> str:
+def _check_url(value: str, *schemes: str) -> str:
+    """``value``, empty or a URL of one of ``schemes`` with good ports. It may name several hosts, with commas."""
     if value and urlsplit(value).scheme not in schemes:
         raise ValueError(f"write a URL that begins with {', '.join(f'{scheme}://' for scheme in schemes)}")
+    for host in _hosts(value):
+        port = host.rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
+        if port and not (port.isdecimal() and 0 < int(port) <= 65535):
+            raise ValueError("its port is not a number from 1 to 65535")
     return value
 
 
+def _hosts(url: str) -> list[str]:
+    return urlsplit(url).netloc.rpartition("@")[2].split(",")
+
+
 def _check_postgres_url(value: str) -> None:
-    _check_scheme(value, "postgres", "postgresql")
-    parts = urlsplit(value)
-    hosts = parts.netloc.rpartition("@")[2].split(",")
-    if not any(hosts) and "host=" not in parts.query:
+    _check_url(value, "postgres", "postgresql")
+    if not any(_hosts(value)) and "host=" not in urlsplit(value).query:
         raise ValueError("it names no host: postgres://user:password@host:port/name")
-    for host in hosts:
-        port = host.rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
-        if port and not port.isdigit():
-            raise ValueError("its port is not a number")
 
 
 def _parse_lane_limits(text: str) -> dict[str, tuple[int, int]]:
@@ -171,17 +174,19 @@ class Environment(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def check_redis_url(cls, value: str) -> str:
-        return _check_scheme(value, "redis", "rediss", "unix")
+        return _check_url(value, "redis", "rediss", "unix")
 
     @field_validator("broker_url")
     @classmethod
     def check_broker_url(cls, value: str) -> str:
-        return _check_scheme(value, "redis", "rediss", "unix", "sentinel", "amqp", "amqps")
+        for one in value.split(";"):  # Celery takes several brokers so
+            _check_url(one, "redis", "rediss", "unix", "sentinel", "amqp", "amqps")
+        return value
 
     @field_validator("sandbox_url", "public_url", "pager_webhook_url")
     @classmethod
     def check_web_url(cls, value: str) -> str:
-        return _check_scheme(value, "http", "https")
+        return _check_url(value, "http", "https")
 
     @field_validator("sentry_dsn")
     @classmethod

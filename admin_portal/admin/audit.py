@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 from admin_portal import audit
 from admin_portal.admin.base import InfinitePaginator, ReadOnlyAdmin, display, label, moment
 from admin_portal.admin.filters import FieldFilter
-from admin_portal.audit import export, reading
+from admin_portal.audit import export, naming, reading
 from admin_portal.models import AuditEntry
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class ActionFilter(FieldFilter):
     parameter_name = "action"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in reading.actions()]
+        return sorted(((name, naming.named(name)) for name in reading.actions()), key=lambda choice: choice[1])
 
 
 class ExactFilter(TextFilter):
@@ -103,8 +103,8 @@ _KINDS = {
 
 
 def shown_action(action: str) -> SafeString:
-    """An action as a label."""
-    return label(_KINDS.get(action.replace("_", ".").rpartition(".")[2], ""), action)
+    """An action as a label, in words."""
+    return label(_KINDS.get(action.replace("_", ".").rpartition(".")[2], ""), naming.named(action))
 
 
 @admin.register(AuditEntry)
@@ -135,7 +135,8 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @display(description=_("reason"))
     def shown_reason(self, entry: AuditEntry) -> str:
-        return entry.reason if len(entry.reason) <= 80 else f"{entry.reason[:79]}…"
+        reason = reading.reason(entry)
+        return reason if len(reason) <= 80 else f"{reason[:79]}…"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
@@ -145,7 +146,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         return (reading.search(queryset, term, everywhere=narrow) if term else queryset), False
 
     def title(self, obj: AuditEntry) -> str:
-        return f"{obj.action} {obj.target}"
+        return f"{naming.named(obj.action)}: {obj.target}"
 
     def detail_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
         """What was changed, and where to look on."""
@@ -154,6 +155,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
             "label": shown_action(obj.action),
             "at": moment(obj.at),
             "changes": reading.changes(obj),
+            "reason": reading.reason(obj),
             "same_target": f"{changelist}?{urlencode({'target': obj.target})}",
             "same_actor": f"{changelist}?{urlencode({'actor': obj.actor})}",
         }

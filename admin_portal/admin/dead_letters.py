@@ -21,16 +21,14 @@ from admin_portal.admin.filters import ApplicationFilter, ChannelFilter, Dropdow
 from admin_portal.desk import groups
 from admin_portal.desk.selection import DEAD_LETTER_CRITERIA
 from admin_portal.models.desk import JobKind
+from admin_portal.outcome_words import outcome
 from admin_portal.privacy import Curtain
 from notify import burials
 from notify.models import DeadLetter
 from notify.models.dead_letter import DeadLetterState
 
-REASONS: Final[dict[str, Any]] = {
-    "attempts_used_up": _("attempts used up"),
-    "deadline": _("no time left"),
-    "step_deadline": _("its channel's time was over"),
-}
+#: Why a message is given up.
+REASONS: Final = ("attempts_used_up", "deadline", "step_deadline")
 
 
 class StateFilter(DropdownFilter):
@@ -57,7 +55,7 @@ class ReasonFilter(FieldFilter):
     parameter_name = "reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(REASONS.items())
+        return [(code, outcome(code)) for code in REASONS]
 
 
 REPLAY: Final = Verb(
@@ -148,7 +146,7 @@ class DeadLetterAdmin(DecidingAdmin):
             "attempts": [
                 {
                     "attempt": attempt,
-                    "outcome": label("sent" if attempt.outcome == "sent" else "failed", attempt.outcome),
+                    "outcome": label("sent" if attempt.outcome == "sent" else "failed", outcome(attempt.outcome)),
                     "error": curtain.text(attempt.error_detail),
                 }
                 for attempt in attempts
@@ -180,7 +178,7 @@ class DeadLetterAdmin(DecidingAdmin):
     # --- doing something about it -------------------------------------------------------------------------------------
 
     def kind_label(self, value: str) -> Any:
-        return REASONS.get(value, value)
+        return outcome(value)
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         """Replaying and discarding are the only changes there are."""

@@ -143,7 +143,7 @@ class DrillRunAdmin(ReadOnlyAdmin):
 
 
 def _run(pk: UUID) -> DrillRun:
-    run = DrillRun.objects.select_related("drill", "drill__plan", "plan_run").filter(pk=pk).first()
+    run = DrillRun.objects.select_related("drill", "plan_run__version__plan").filter(pk=pk).first()
     if run is None:
         raise Http404
     return run

@@ -16,16 +16,16 @@ from admin_portal.admin.base import CappedPaginator, ChangeList, display, link, 
 from admin_portal.admin.deciding import FRESH_START, DecidingAdmin, Verb
 from admin_portal.admin.filters import ApplicationFilter, ChannelFilter, FieldFilter, ProviderFilter
 from admin_portal.desk.selection import HELD_CRITERIA
+from admin_portal.engine_words import told
 from admin_portal.models.desk import HeldDelivery, JobKind
+from admin_portal.outcome_words import outcome
 from admin_portal.privacy import Curtain
 from channels.errors import InternalFault, OutcomeUnknown
 from notify.models import DeliveryKind, DeliveryStatus
 
 RESOLVE_HELD: Final = "admin_portal.resolve_held"
-WHY: Final[dict[str, Any]] = {
-    OutcomeUnknown.code: _("outcome unknown"),
-    InternalFault.code: _("a defect of ours"),
-}
+#: Why a message is held.
+WHY: Final = (OutcomeUnknown.code, InternalFault.code)
 
 
 class WhyFilter(FieldFilter):
@@ -35,7 +35,7 @@ class WhyFilter(FieldFilter):
     parameter_name = "error_code"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(WHY.items())
+        return [(code, outcome(code)) for code in WHY]
 
 
 RESEND: Final = Verb(
@@ -103,11 +103,11 @@ class HeldAdmin(DecidingAdmin):
     def why(self, row: HeldDelivery) -> Any:
         if row.kind == DeliveryKind.CALLBACK:
             return _("status callback")
-        return WHY.get(row.error_code, row.error_code)
+        return outcome(row.error_code)
 
     @display(description=_("detail"))
     def detail(self, row: Any) -> str:
-        return str(row.shown_detail) or "–"
+        return told(str(row.shown_detail)) or "–"
 
     @display(description=_("notification"))
     def shown_notification(self, row: HeldDelivery) -> SafeString:

@@ -19,9 +19,11 @@ from unfold.contrib.filters.admin import RelatedDropdownFilter
 from admin_portal.admin.base import ChangeList, InfinitePaginator, ReadOnlyAdmin, display, label, link, moment
 from admin_portal.admin.filters import DropdownFilter
 from admin_portal.desk import search, stages
+from admin_portal.outcome_words import outcome
+from admin_portal.priorities import WORDS, priority_word
 from admin_portal.privacy import Curtain
 from admin_portal.story import tell
-from channels.names import CHANNELS, PRIORITIES
+from channels.names import CHANNELS
 from notify import queries
 from notify.ids import floor_id
 from notify.models import Application, Batch, Delivery, DeliveryKind, DeliveryStatus, Notification
@@ -95,7 +97,7 @@ class PriorityFilter(LateFilter):
     parameter_name = "priority"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(name, name) for name in PRIORITIES]
+        return list(WORDS.items())
 
 
 class NotificationChangeList(ChangeList):
@@ -147,7 +149,7 @@ class NotificationAdmin(ReadOnlyAdmin):
 
     @display(description=_("priority"))
     def shown_priority(self, notification: Notification) -> SafeString:
-        return label(notification.priority)
+        return label(notification.priority, priority_word(notification.priority))
 
     @display(description=_("status"))
     def state(self, notification: Any) -> SafeString:
@@ -239,18 +241,19 @@ class NotificationAdmin(ReadOnlyAdmin):
         }
 
     def _delivery_row(self, delivery: Delivery, curtain: Curtain) -> dict[str, Any]:
+        error = (outcome(delivery.error_code), curtain.text(delivery.error_detail))
         return {
             "delivery": delivery,
             "to": curtain.address(delivery.channel, delivery.address),
             "state": label(delivery.status, DeliveryStatus(delivery.status).label),
-            "error": ": ".join(part for part in (delivery.error_code, curtain.text(delivery.error_detail)) if part),
+            "error": ": ".join(part for part in error if part),
         }
 
     def _attempt_rows(self, attempts: Sequence[Any], curtain: Curtain) -> list[dict[str, Any]]:
         return [
             {
                 "attempt": attempt,
-                "outcome": label("sent" if attempt.outcome == "sent" else "failed", attempt.outcome),
+                "outcome": label("sent" if attempt.outcome == "sent" else "failed", outcome(attempt.outcome)),
                 "error": curtain.text(attempt.error_detail),
             }
             for attempt in attempts

@@ -15,11 +15,13 @@ from django.utils.translation import gettext_lazy as _
 from admin_portal.admin import asking
 from admin_portal.admin.base import ModelAdmin, page
 from admin_portal.models import Plan, PlanRun, PlanVersion
+from admin_portal.models.requests import RequestState
 from admin_portal.plans import breaking, requests, runbook, steps
 from admin_portal.run_form import RunForm, fresh
 from admin_portal.steering import people, surroundings
 from admin_portal.steering.approval import Severity
 from admin_portal.steering.errors import InvalidAction, NotPermitted, SteeringError
+from admin_portal.steering.prediction import Prediction
 from notify.api.authentication import client_address
 
 
@@ -94,11 +96,12 @@ def _page(
 
 
 def effects_of(run: PlanRun, *, now: Any) -> list[dict[str, Any]]:
-    """The predicted effect of each step of a run that waits for approval, as things are now."""
+    """The predicted effect of each step: as things are now, while a run waits for approval; then as it was foreseen."""
     found = steps.read(run.version.steps)
-    if steps.validate(found, setup=surroundings.read(now=now)):
-        return []
+    if run.state == RequestState.PENDING:
+        effects = requests.effects_of_run(run.pk, now)
+    else:
+        effects = [(one["step"], Prediction.from_json(one["effect"])) for one in run.predictions or ()]
     return [
-        {"number": number, "words": steps.describe(found[number - 1]), "effect": effect}
-        for number, effect in requests.foresee(found, now=now)
+        {"number": number, "words": steps.describe(found[number - 1]), "effect": effect} for number, effect in effects
     ]

@@ -114,11 +114,10 @@ class PlanRunAdmin(SteeredAdmin):
         return f"#{obj.pk} {obj.plan}"
 
     def detail_context(self, request: HttpRequest, obj: PlanRun) -> dict[str, Any]:
-        """How it stands, what it would do while that is to be decided, and what this person may do."""
-        waits = obj.state == RequestState.PENDING
+        """How it stands, what it was foretold to do, and what this person may do."""
         return {
             **self._standing(request, obj),
-            "effects": plan_asking.effects_of(obj, now=timezone.now()) if waits else [],
+            "effects": plan_asking.effects_of(obj, now=timezone.now()),
             "runbook": runbook.render(obj.version.runbook),
             "history": run_page.history(obj),
         }

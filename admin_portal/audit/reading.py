@@ -1,4 +1,5 @@
-"""The audit as people read it: which actions there are, a text in the newest entries, what an entry changed."""
+"""The audit as people read it: which actions there are, a text in the newest entries, why it was done and what it
+changed."""
 
 from __future__ import annotations
 
@@ -12,7 +13,10 @@ from django.db import connection
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
+from admin_portal.audit.recording import PLATFORM
+from admin_portal.engine_words import told
 from admin_portal.models import AuditEntry
+from channels.acting import ENGINE
 
 #: No index serves a search for any piece of text: so many of the newest entries are looked through.
 SEARCHED: Final = 200_000
@@ -74,6 +78,11 @@ class Row:
 _KINDS: Final[Mapping[str, Literal["same", "gone", "new"]]] = {" ": "same", "-": "gone", "+": "new"}
 #: Comparing line by line takes time by the square.
 _MOST_LINES: Final = 400
+
+
+def reason(entry: AuditEntry) -> str:
+    """Why, as the one who did it wrote; what the platform wrote itself, in the reader's language."""
+    return told(entry.reason) if entry.actor in {ENGINE.name, PLATFORM} else entry.reason
 
 
 def changes(entry: AuditEntry) -> list[Row]:

@@ -14,6 +14,8 @@ from admin_portal.audit import chain
 from admin_portal.models import AuditEntry
 from channels import acting
 
+#: Who did what falls due by itself.
+PLATFORM: Final = "goutong"
 #: The advisory lock that the next link of the chain is forged under: "audi" in ASCII.
 LOCK: Final = 0x61756469
 _LENGTHS: Final = {field.name: field.max_length for field in AuditEntry._meta.concrete_fields}

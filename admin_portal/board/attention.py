@@ -214,6 +214,10 @@ def _people(waiting: Waiting) -> Iterator[Item]:
         )
         yield Item(gravity=Gravity.NOTE, icon="event_busy", text=text % {"count": waiting.overdue_plans}, link="plans")
 
+    if waiting.drill:
+        text = _("A drill is under way: nobody real is touched")
+        yield Item(gravity=Gravity.NOTE, icon="theater_comedy", text=text, detail=waiting.drill, link="drill_runs")
+
 
 def _desk(scene: Scene) -> Iterator[Item]:
     if scene.held.number:

@@ -35,10 +35,12 @@ _LINKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         "admin:admin_portal_deskjob_changelist",
         ("admin_portal.view_deskjob", "notify.change_deadletter", "admin_portal.resolve_held"),
     ),
+    "audit": ("admin:admin_portal_auditentry_changelist", ("admin_portal.view_auditentry",)),
     "channels": ("admin:channels_channel_changelist", ("channels.view_channel",)),
     "providers": ("admin:channels_provider_changelist", ("channels.view_provider",)),
     "requests": ("admin:admin_portal_degradationrequest_changelist", ("admin_portal.view_degradationrequest",)),
     "runs": ("admin:admin_portal_planrun_changelist", ("admin_portal.view_planrun",)),
+    "drill_runs": ("admin:admin_portal_drillrun_changelist", ("admin_portal.view_drillrun",)),
     "plans": ("admin:admin_portal_plan_changelist", ("admin_portal.view_plan",)),
 }
 #: Links to a part of a list.

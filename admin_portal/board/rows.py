@@ -12,6 +12,10 @@ from django.utils.translation import gettext_lazy as _
 
 from admin_portal.board.queries import Count, ProviderConfig, Ways
 from admin_portal.board.traffic import Traffic, Traffics
+from admin_portal.engine_words import CHANNEL_STATES as CHANNEL_STATES
+from admin_portal.engine_words import PROVIDER_STATES as PROVIDER_STATES
+from admin_portal.engine_words import SOURCES, told
+from admin_portal.steering.actions import describe_target
 from channels.degradation import pin
 from channels.degradation.pin import PinSpec
 from channels.degradation.standing import (
@@ -26,19 +30,6 @@ from channels.degradation.weights import effective_weights
 from channels.names import CHANNELS
 from notify.depths import LaneDepth
 
-CHANNEL_STATES: Final[Mapping[str, Any]] = {
-    ChannelState.NORMAL: _("normal"),
-    ChannelState.SHEDDING: _("shedding"),
-    ChannelState.SWITCHED: _("switched"),
-    ChannelState.PAUSED: _("paused"),
-}
-PROVIDER_STATES: Final[Mapping[str, Any]] = {
-    ProviderState.HEALTHY: _("healthy"),
-    ProviderState.DEGRADED: _("degraded"),
-    ProviderState.OPEN: _("cut off"),
-    ProviderState.RECOVERING: _("recovering"),
-    ProviderState.DISABLED: _("disabled"),
-}
 #: The tone of a state: a class of the style sheet.
 TONES: Final[Mapping[str, str]] = {
     ChannelState.NORMAL: "good",
@@ -50,12 +41,6 @@ TONES: Final[Mapping[str, str]] = {
     ProviderState.RECOVERING: "warm",
     ProviderState.OPEN: "bad",
     ProviderState.DISABLED: "calm",
-}
-SOURCES: Final[Mapping[str, Any]] = {
-    "auto": _("automatic"),
-    "manual": _("a person"),
-    "plan": _("a plan"),
-    "drill": _("a drill"),
 }
 _AT_REST: Final = (ProviderState.HEALTHY, ProviderState.DISABLED)
 #: Of more providers than this, those that are well are folded away.
@@ -152,6 +137,14 @@ class DegradationRow:
     pin_id: UUID | None = None
 
     @property
+    def what(self) -> str:
+        """The target as people call it."""
+        channel, _space, messages = self.target.partition(" ")
+        if messages:
+            return describe_target(messages, channel=channel.partition(":")[2])
+        return describe_target(self.target) or self.target
+
+    @property
     def source_label(self) -> Any:
         return SOURCES.get(self.source, self.source)
 
@@ -197,7 +190,7 @@ def _channel_row(
     return ChannelRow(
         name=name,
         state=standing.state if standing is not None else ChannelState.NORMAL,
-        reason=standing.reason if standing is not None and not standing.at_rest else "",
+        reason=told(standing.reason) if standing is not None and not standing.at_rest else "",
         providers=[
             _provider_row(one, weights, ways.stored.providers.get(one.name), removed.get(one.name), traffics)
             for one in providers
@@ -221,7 +214,7 @@ def _provider_row(
     elif order is not None:
         state, reason = ProviderState.DISABLED, order.reason
     elif standing is not None:
-        state, reason = standing.state, "" if standing.at_rest else standing.reason
+        state, reason = standing.state, "" if standing.at_rest else told(standing.reason)
         if state is ProviderState.RECOVERING and _is_pinned(standing):
             # What is stored under a pin is how it will come back; until then people say what it carries.
             state = ProviderState.DEGRADED
@@ -276,7 +269,7 @@ def _decided(target: str, standing: ChannelStanding | ProviderStanding, action: 
         action=action,
         tone=TONES[standing.state],
         source="auto",
-        reason=standing.reason,
+        reason=told(standing.reason),
         author="",
         since=standing.since,
     )

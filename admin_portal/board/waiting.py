@@ -9,6 +9,7 @@ from datetime import datetime
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, F, OuterRef, Q
 
+from admin_portal.drills import queries as drills
 from admin_portal.models.requests import Approval, DegradationRequest, RequestState, Review
 from admin_portal.plans import queries as plans
 
@@ -19,7 +20,8 @@ _CAP = 100
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """How many of each wait. None: not for this person. ``runs``: of plans, to be approved, ``run_reviews``: begun
-    without approval; ``proposals``: plans that their triggers speak for. ``…_late``: one of them is over its time."""
+    without approval; ``proposals``: plans that their triggers speak for. ``…_late``: one of them is over its time.
+    ``drill``: the one that is under way; empty: none."""
 
     approvals: int | None = None
     runs: int | None = None
@@ -29,11 +31,15 @@ class Waiting:
     run_reviews_late: bool = False
     proposals: Sequence[str] = ()
     overdue_plans: int | None = None
+    drill: str = ""
 
 
 def find(user: User | AnonymousUser, *, now: datetime) -> Waiting:
-    """At most six queries."""
+    """At most seven queries."""
     found = decisions(user, now=now)
+    if user.has_perm("admin_portal.view_drillrun"):
+        live = drills.live_run()
+        found = replace(found, drill="" if live is None else f"{live.drill}: {live.get_phase_display()}")
     if not user.has_perm("admin_portal.view_plan"):
         return found
     return replace(

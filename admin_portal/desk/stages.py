@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from admin_portal.durations import span
+from admin_portal.outcome_words import outcome
 from notify.models import Attempt, Delivery, DeliveryKind, DeliveryStatus, Notification
 from notify.models.delivery import IN_FLIGHT
 
@@ -107,7 +109,7 @@ def _try(attempt: Attempt) -> Stage:
         icon="cell_tower",
         tone="good" if good else "bad",
         at=_ended(attempt),
-        detail=_("took it") if good else attempt.outcome,
+        detail=_("took it") if good else outcome(attempt.outcome),
     )
 
 
@@ -120,14 +122,14 @@ def _end(delivery: Delivery, now: datetime) -> Iterator[Stage]:
     icon, tone = _LOOKS[status]
     if status in IN_FLIGHT:
         waits = delivery.due_at > now
-        detail = _("until %(at)s") % {"at": f"{delivery.due_at:%H:%M:%S}"} if waits else ""
+        detail = _("until %(at)s") % {"at": f"{localtime(delivery.due_at):%H:%M:%S}"} if waits else ""
         yield Stage(title=status.label, icon=icon, tone=tone, at=now, detail=detail, is_open=True)
         return
     sent = DeliveryStatus.SENT
     if status is DeliveryStatus.DELIVERED and delivery.sent_at not in (None, delivery.delivered_at):
         yield Stage(title=sent.label, icon=_LOOKS[sent][0], tone="good", at=delivery.sent_at)
     at = delivery.delivered_at or delivery.finished_at or delivery.sent_at or now
-    yield Stage(title=status.label, icon=icon, tone=tone, at=at, detail=delivery.error_code)
+    yield Stage(title=status.label, icon=icon, tone=tone, at=at, detail=outcome(delivery.error_code))
 
 
 def _timed(stages: Sequence[Stage]) -> list[Stage]:

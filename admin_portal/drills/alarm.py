@@ -28,6 +28,7 @@ def raise_for(run: DrillRun, *, now: datetime) -> None:
     """Sends it, in the caller's transaction. One that can't be sent is logged: the report stands on its page anyway."""
     owner = User.objects.filter(username=run.drill.owner, is_active=True).first()
     if owner is None:
+        logger.warning("a drill's owner is nobody any more: %s", run.drill.owner, extra={"drill": str(run.pk)})
         return
     addresses = {"inapp": ("user_id", owner.username), "email": ("email", owner.email)}
     usable = {name: given for name, given in addresses.items() if given[1] and gateway.is_usable(name)}

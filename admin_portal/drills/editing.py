@@ -8,19 +8,17 @@ from datetime import datetime, time
 from typing import Final
 
 from django.contrib.auth.models import User
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_slug
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from admin_portal.drills import ledger, scheduling, terms
 from admin_portal.drills.terms import Terms
 from admin_portal.models import Drill, Plan
+from admin_portal.plans import naming, source
 from admin_portal.steering import people, surroundings
 from admin_portal.steering.errors import Fault, InvalidAction, MoveRefused
 
 RUN: Final = "admin_portal.run_drill"
-_LONGEST_NAME: Final = 64
 _LONGEST_TITLE: Final = 120
 _MOST_DAYS: Final = 3650
 
@@ -97,12 +95,9 @@ def _write(drill: Drill, draft: Draft, plan: Plan | None, now: datetime) -> None
 
 
 def _faults_of_name(name: str) -> list[Fault]:
-    try:
-        validate_slug(name)
-    except ValidationError:
-        return [Fault("name", "invalid", _("Letters, digits, hyphens and underscores."))]
-    if len(name) > _LONGEST_NAME:
-        return [Fault("name", "too_long", _("At most %(most)d characters.") % {"most": _LONGEST_NAME})]
+    faults = naming.faults_of_name(name)
+    if faults:
+        return faults
     if Drill.objects.filter(name=name).exists():
         return [Fault("name", "taken", _("There is a drill of this name already."))]
     return []
@@ -110,12 +105,11 @@ def _faults_of_name(name: str) -> list[Fault]:
 
 def _check(draft: Draft) -> tuple[Plan | None, list[Fault]]:
     """The plan that is meant, and everything that is wrong with ``draft``."""
-    faults = []
-    for field, value, most in (("title", draft.title, _LONGEST_TITLE), ("owner", draft.owner, 150)):
-        if not value.strip() or "\0" in value:
-            faults.append(Fault(field, "required", _("Write something here.")))
-        elif len(value) > most:
-            faults.append(Fault(field, "too_long", _("At most %(most)d characters.") % {"most": most}))
+    faults = naming.faults_of_owner(draft.owner.strip())
+    if not draft.title.strip() or not source.is_storable(draft.title):
+        faults.append(Fault("title", "required", _("Write something here.")))
+    elif len(draft.title) > _LONGEST_TITLE:
+        faults.append(Fault("title", "too_long", _("At most %(most)d characters.") % {"most": _LONGEST_TITLE}))
     plan = Plan.objects.filter(name=draft.plan, retired_at=None).first() if draft.plan else None
     if draft.plan and plan is None:
         faults.append(Fault("plan", "unknown", _("There is no such plan in use.")))

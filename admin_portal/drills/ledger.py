@@ -25,7 +25,7 @@ def take_turn() -> None:
 
 def lock(run_id: UUID) -> DrillRun:
     """The run, locked. Raises MoveRefused when there is none."""
-    rows = DrillRun.objects.select_for_update(of=("self",)).select_related("drill", "drill__plan")
+    rows = DrillRun.objects.select_for_update(of=("self",)).select_related("drill", "plan_version__plan")
     run = rows.filter(pk=run_id).first()
     if run is None:
         raise MoveRefused(_("There is no such run."), code="unknown")
@@ -65,7 +65,7 @@ def schedule_of(run: DrillRun) -> Schedule | None:
     )
 
 
-def standing_of(run: DrillRun, *, settled: bool) -> Standing:
+def standing_of(run: DrillRun, *, settled: bool, looked: bool = True) -> Standing:
     """A run as ``progress`` sees it."""
     return Standing(
         phase=DrillPhase(run.phase),
@@ -73,6 +73,7 @@ def standing_of(run: DrillRun, *, settled: bool) -> Standing:
         driven_until=run.driven_until,
         settled=settled,
         ended=bool(run.outcome),
+        looked=looked,
     )
 
 
@@ -96,7 +97,7 @@ def note(
     """Writes into the audit what was done to ``run``: last in its transaction. Without an ``actor`` it was the platform
     itself."""
     audit.record(
-        actor=actor or "goutong",
+        actor=actor or audit.PLATFORM,
         origin=origin,
         action=f"drill.run.{verb}",
         target=f"drill_run:{run.pk}",

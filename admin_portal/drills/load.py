@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 #: The application that drills send as.
 APPLICATION: Final = "goutong-drill"
-_KEY: Final = "drill"
+KEY: Final = "drill"
 #: An address of each kind that belongs to nobody: reserved names, and a number of the range kept for fiction.
 _NOBODY: Final = {
     "email": "drill-{}@drill.example.com",
@@ -46,11 +46,11 @@ _PEOPLE: Final = 100
 def key() -> ApiKey:
     """The test key that drills send with; a new one when somebody revoked the last."""
     application, _made = Application.objects.get_or_create(name=APPLICATION)
-    rows = ApiKey.objects.filter(application=application, name=_KEY, is_test=True, revoked_at=None)
+    rows = ApiKey.objects.filter(application=application, name=KEY, is_test=True, revoked_at=None)
     found = rows.order_by("pk").first()
     if found is None:
         # Its plain text is not needed: nothing comes in by the API with it.
-        found, _plain = api_keys.create(application=application, name=_KEY, is_test=True)
+        found, _plain = api_keys.create(application=application, name=KEY, is_test=True)
     found.application = application
     return found
 
@@ -96,7 +96,7 @@ def _send(run: DrillRun, count: int, *, now: datetime) -> int:
             accepted = submission.accept_batch(
                 key=key(),
                 order=order,
-                recipients=_recipients(count),
+                recipients=recipients(count),
                 on_invalid="reject",
                 request_id=f"drill-{run.pk}",
                 now=now,
@@ -108,7 +108,8 @@ def _send(run: DrillRun, count: int, *, now: datetime) -> int:
     return accepted.accepted
 
 
-def _recipients(count: int) -> Iterator[Recipient]:
+def recipients(count: int) -> Iterator[Recipient]:
+    """So many, none of whom is anybody."""
     for number in range(count):
         place = _FIRST_NUMBER + number % _PEOPLE
         yield Recipient(to={name: pattern.format(place) for name, pattern in _NOBODY.items()})

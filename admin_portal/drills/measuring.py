@@ -49,6 +49,8 @@ def read(run: DrillRun, *, now: datetime) -> dict[str, Any]:
         "detect_s": found.detect_s,
         "switch_s": found.switch_s,
         "recover_s": found.recover_s,
+        "watched_s": max(0.0, round((until - plan.faulty_until).total_seconds(), 1)),
+        "still": dict(found.still),
         "refused": run.refused,
         "plan": rehearsing.outcome(run),
         "by_provider": [
@@ -78,7 +80,8 @@ def _deliveries(run: DrillRun) -> QuerySet[Delivery]:
 
 
 def _counts(run: DrillRun) -> dict[str, int]:
-    """Of messages, each with all its deliveries. Lost is what was accepted and has no end: a row that vanished too."""
+    """Of messages, each with all its deliveries. Lost is what was accepted and has no end, be it that its row is gone.
+    Of a run that was cut short only the latter: what it sent comes to its end without it."""
     accepted = Batch.objects.filter(pk__in=_batches(run)).aggregate(sum=Sum("accepted"))["sum"] or 0
     each = (
         _deliveries(run)
@@ -89,6 +92,7 @@ def _counts(run: DrillRun) -> dict[str, int]:
         )
     )
     found = each.aggregate(
+        known=Count("notification_id"),
         final=Count("notification_id", filter=Q(under_way=0)),
         arrived=Count("notification_id", filter=Q(under_way=0, through__gt=0)),
     )
@@ -96,7 +100,7 @@ def _counts(run: DrillRun) -> dict[str, int]:
         "sent": accepted,
         "through": found["arrived"],
         "undelivered": found["final"] - found["arrived"],
-        "lost": accepted - found["final"],
+        "lost": accepted - found["known" if run.outcome else "final"],
         "duplicated": _tries(run)
         .filter(outcome=_SENT)
         .order_by()
@@ -160,7 +164,7 @@ def _steps(run: DrillRun) -> list[Change]:
             at=row.entered_at,
             target=action.target,
             before="",
-            after="plan",
+            after=action.kind,
             share_before=1.0,
             share_after=0.0,
             reason=steps.numbered(row.position + 1, steps.describe(does[row.position])),

@@ -77,13 +77,15 @@ class Schedule:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """How a run stands. ``settled``: all that was sent has come to its end. ``ended``: nothing goes wrong any more
-    because somebody aborted it, or it was given up."""
+    because somebody aborted it, or it was given up. ``looked``: somebody has looked what became of its messages; who
+    has not, because another one brought the run here meanwhile, looks first."""
 
     phase: DrillPhase
     schedule: Schedule | None = None
     driven_until: datetime | None = None
     settled: bool = False
     ended: bool = False
+    looked: bool = True
 
 
 def next_move(run: Standing, *, now: datetime) -> Move | None:
@@ -104,7 +106,7 @@ def next_move(run: Standing, *, now: datetime) -> Move | None:
     if run.phase is DrillPhase.FAULTY:
         return Move.RECOVER if now >= plan.faulty_until else None
     over = now >= plan.load_until and (run.settled or now >= plan.closes_at)
-    return Move.MEASURE if over else None
+    return Move.MEASURE if over and run.looked else None
 
 
 def was_left_alone(run: Standing, *, now: datetime) -> bool:

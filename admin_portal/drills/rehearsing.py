@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from admin_portal.models import DrillRun, Plan, PlanRun
+from admin_portal.models import DrillRun, PlanRun, PlanVersion
 from admin_portal.plans import ledger, progress, running, steps
 from admin_portal.plans.progress import Phase, RunEnd, StepState
 from admin_portal.steering.approval import Severity, State
@@ -22,14 +22,14 @@ from admin_portal.steering.approval import Severity, State
 _LASTS_S: Final = 2 * 3600
 
 
-def start(run: DrillRun, *, plan: Plan, now: datetime) -> PlanRun:
-    """Starts the newest version of ``plan`` on the stage of ``run``. In the caller's transaction."""
+def start(run: DrillRun, *, version: PlanVersion, now: datetime) -> PlanRun:
+    """Starts ``version`` of its plan on the stage of ``run``. In the caller's transaction."""
     ledger.take_turn()
     author = User.objects.filter(username=run.started_by).first() or run.drill.author
     plan_run = PlanRun.objects.create(
         form_token=uuid5(run.pk, "plan"),
-        plan=plan,
-        version=plan.versions.order_by("-number")[0],
+        plan=version.plan,
+        version=version,
         reason=_("drill: %(drill)s") % {"drill": run.drill},
         severity=Severity.LOW,
         lasts_s=_LASTS_S,
@@ -46,7 +46,7 @@ def start(run: DrillRun, *, plan: Plan, now: datetime) -> PlanRun:
 
 def outcome(run: DrillRun) -> str | None:
     """How the plan went: empty, when all its steps were done; else where it stopped. None without a plan."""
-    if run.drill.plan is None:
+    if run.plan_version_id is None:
         return None
     if run.plan_run_id is None:
         return _("it was not begun")

@@ -16,10 +16,11 @@ from django.utils.translation import gettext as _
 
 from admin_portal.drills import alarm, ledger, load, measuring, progress, rehearsing, scheduling, staging, verdict
 from admin_portal.drills.progress import Move, Schedule
-from admin_portal.drills.terms import SETTLE_S
+from admin_portal.drills.terms import SETTLE_S, validate
 from admin_portal.drills.verdict import Measured
-from admin_portal.models import DrillRun
+from admin_portal.models import DrillRun, Plan
 from admin_portal.models.drills import DrillOutcome, DrillPhase
+from admin_portal.steering import surroundings
 from notify.databases import apart
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,8 @@ def make_move(run_id: UUID, *, now: datetime) -> bool:
     seen = _look(run_id, now)
     with transaction.atomic():
         run = ledger.lock(run_id)
-        move = progress.next_move(ledger.standing_of(run, settled=seen.settled), now=now)
+        standing = ledger.standing_of(run, settled=seen.settled, looked=bool(seen.figures))
+        move = progress.next_move(standing, now=now)
         if move is None:
             return False
         was = ledger.status(run)
@@ -73,7 +75,7 @@ def make_move(run_id: UUID, *, now: datetime) -> bool:
 
 
 def _look(run_id: UUID, now: datetime) -> _Seen:
-    run = DrillRun.objects.select_related("drill", "drill__plan", "plan_run").filter(pk=run_id, is_live=True).first()
+    run = DrillRun.objects.select_related("drill", "plan_run").filter(pk=run_id, is_live=True).first()
     if run is None or run.phase != DrillPhase.RECOVERING or run.load_until is None or now < run.load_until:
         return _Seen()
     settled = measuring.is_settled(run)
@@ -92,8 +94,8 @@ def _act(run: DrillRun, move: Move, seen: _Seen, *, now: datetime) -> tuple[str,
         run.driven_until = Schedule.load_begins(run.opened_at or now)
     elif move is Move.FAULT:
         ledger.enter(run, DrillPhase.FAULTY, now=now)
-        if run.drill.plan is not None:
-            rehearsing.start(run, plan=run.drill.plan, now=now)
+        if run.plan_version is not None:
+            rehearsing.start(run, version=run.plan_version, now=now)
     elif move is Move.RECOVER:
         ledger.enter(run, DrillPhase.RECOVERING, now=now)
     elif move is Move.MEASURE:
@@ -107,11 +109,14 @@ def _act(run: DrillRun, move: Move, seen: _Seen, *, now: datetime) -> tuple[str,
 
 
 def _open(run: DrillRun, *, now: datetime) -> tuple[str, str]:
-    terms = ledger.terms_of(run)
+    terms, version = ledger.terms_of(run), run.plan_version
+    faults = validate(terms, has_plan=version is not None, setup=surroundings.names())
+    if faults:  # things have changed since it was written
+        return _cancel(run, " ".join(str(one) for one in faults), now=now)
+    if version is not None and version.plan.retired_at is not None:
+        return _cancel(run, _("Its plan is retired."), now=now)
     schedule = Schedule.of(terms, opens_at=now)
-    run.channels = staging.channels_of(terms, plan=run.drill.plan, now=now)
-    if terms.channel not in run.channels:
-        return _cancel(run, _("no provider carries %(channel)s any more") % {"channel": terms.channel}, now=now)
+    run.channels = staging.channels_of(terms, version=version, now=now)
     try:
         with transaction.atomic():
             staging.open_for(run, terms, schedule)
@@ -162,10 +167,8 @@ def _report(run: DrillRun, *, now: datetime) -> None:
     if not run.outcome:
         passed = all(one.good for one in found)
         run.outcome = DrillOutcome.PASSED if passed else DrillOutcome.FAILED
-        plan = run.drill.plan
-        if plan is not None and passed:
-            plan.rehearsed_at = now
-            plan.save(update_fields=["rehearsed_at"])
+        if run.plan_version is not None and passed:
+            Plan.objects.filter(pk=run.plan_version.plan_id).update(rehearsed_at=now)
     ledger.enter(run, DrillPhase.REPORTED, now=now)
     run.is_live = False
     if run.outcome in {DrillOutcome.FAILED, DrillOutcome.INTERRUPTED}:
@@ -178,8 +181,10 @@ def _measured(figures: dict[str, Any]) -> Measured:
         lost=figures.get("lost", 0),
         duplicated=figures.get("duplicated", 0),
         undelivered=figures.get("undelivered", 0),
+        refused=figures.get("refused", 0),
         detect_s=figures.get("detect_s"),
         switch_s=figures.get("switch_s"),
         recover_s=figures.get("recover_s"),
+        watched_s=figures.get("watched_s"),
         plan=figures.get("plan"),
     )

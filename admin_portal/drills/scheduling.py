@@ -51,7 +51,7 @@ def _start(drill_id: int, *, now: datetime) -> bool:
     drill.save(update_fields=["next_at"])
     if late:
         audit.record(
-            actor="goutong",
+            actor=audit.PLATFORM,
             action="drill.missed",
             target=f"drill:{drill.name}",
             reason=_("it could not be started within an hour of its time"),
@@ -72,6 +72,7 @@ def create_run(
         form_token=form_token or uuid4(),
         drill=drill,
         terms=drill.terms,
+        plan_version=None if drill.plan is None else drill.plan.versions.order_by("-number").first(),
         started_by=by,
         is_scheduled=is_scheduled,
         asked_at=now,

@@ -7,7 +7,7 @@ from datetime import datetime
 from admin_portal.drills import load
 from admin_portal.drills.progress import Schedule
 from admin_portal.drills.terms import Terms
-from admin_portal.models import DrillRun, Plan
+from admin_portal.models import DrillRun, PlanVersion
 from admin_portal.plans import steps
 from admin_portal.steering import surroundings
 from admin_portal.steering.actions import Action, Setup
@@ -15,13 +15,12 @@ from channels import stages
 from channels.names import CHANNELS
 
 
-def channels_of(terms: Terms, *, plan: Plan | None, now: datetime) -> list[str]:
+def channels_of(terms: Terms, *, version: PlanVersion | None, now: datetime) -> list[str]:
     """The channels that a drill plays on: the one that something happens to, those that its messages may go over
     instead, and those that its plan is about. Without those that nobody carries."""
     setup = surroundings.read(now=now)
     wanted = [terms.channel, *setup.fallback.get(terms.channel, ())]
-    if plan is not None:
-        version = plan.versions.order_by("-number")[0]
+    if version is not None:
         for action in steps.actions_of(steps.read(version.steps)):
             wanted += _channels_of(action, setup)
     carried = {one.channel for one in setup.providers.values() if one.enabled}

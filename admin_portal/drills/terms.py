@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from admin_portal.drills.hypothesis import Hypothesis
 from admin_portal.steering.actions import Setup
 from admin_portal.steering.errors import Fault
-from channels.names import CHANNELS, FaultKind
+from channels.names import CHANNELS, LONGEST_PROVIDER, FaultKind, staged
 
 #: What was sent may take this long after the load's end to come to its own end.
 SETTLE_S: Final = 60
@@ -92,6 +92,8 @@ def _faults_of_target(terms: Terms, has_plan: bool, setup: Setup) -> Iterator[Fa
         yield Fault("provider", "not_allowed", _("This fault is the whole channel's: name no provider."))
     elif terms.provider and terms.provider not in carriers:
         yield Fault("provider", "unknown", _("This channel has no such provider that is enabled."))
+    elif len(staged(terms.provider)) > LONGEST_PROVIDER:
+        yield Fault("provider", "too_long", _("Its name is too long for the stage: it would not be played."))
     if terms.fault is FaultKind.NONE and not has_plan:
         yield Fault("fault", "nothing", _("Choose a fault, a plan, or both: nothing would happen."))
     rate, latency = terms.parameters.get("rate", 1.0), terms.parameters.get("latency_ms", 1.0)

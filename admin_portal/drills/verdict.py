@@ -21,35 +21,40 @@ _NAMES: Final[Mapping[str, Promise]] = {
     "undelivered": gettext_lazy("did not get through"),
     "plan": gettext_lazy("the plan"),
     "sent": gettext_lazy("sent"),
+    "refused": gettext_lazy("not accepted"),
 }
 _TIMES: Final = ("detect", "switch", "recover")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What a verdict is given on. Times in seconds. ``plan``: how the plan's run ended, empty when all its steps were
-    done, None without a plan."""
+    """What a verdict is given on. Times in seconds; None: not seen. ``watched_s``: so long somebody looked after the
+    fault's end. ``refused``: messages of its load that the platform did not accept. ``plan``: how the plan's run ended,
+    empty when all its steps were done, None without a plan."""
 
     sent: int
     lost: int
     duplicated: int
     undelivered: int
+    refused: int = 0
     detect_s: float | None = None
     switch_s: float | None = None
     recover_s: float | None = None
+    watched_s: float | None = None
     plan: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that was expected: what, how much of it, what came, and whether that is good. ``words``: of a plan that
-    stopped."""
+    stopped; ``watched``: for how long somebody looked for it, where that is not as long as was expected. Seconds."""
 
     what: str
     expected: float | None
     measured: float | None
     good: bool
     words: str = ""
+    watched: float | None = None
 
     @property
     def name(self) -> str:
@@ -66,6 +71,9 @@ class Finding:
             return _("All steps of the plan were done.") if self.good else self._stopped()
         if self.what == "sent":
             return _("No message was sent: nothing was measured.")
+        if self.what == "refused":
+            words = _("%(count)d messages of its load: less was measured than was meant")
+            return words % {"count": self.measured or 0}
         if self.what in _TIMES:
             return self._says_time()
         words = _("%(measured)d, at most %(expected)d expected")
@@ -75,8 +83,11 @@ class Finding:
         return _("The plan did not come to its end: %(why)s") % {"why": self.words}
 
     def _says_time(self) -> str:
+        if self.measured is None and self.watched is not None:
+            words = _("not seen in the %(watched)d s that were watched, within %(expected)d s expected")
+            return words % {"watched": self.watched, "expected": self.expected or 0}
         if self.measured is None:
-            return _("never, within %(expected)d s expected") % {"expected": self.expected or 0}
+            return _("not seen, within %(expected)d s expected") % {"expected": self.expected or 0}
         words = _("after %(measured).1f s, within %(expected)d s expected")
         return words % {"measured": self.measured, "expected": self.expected or 0}
 
@@ -89,14 +100,16 @@ def judge(hypothesis: Hypothesis, measured: Measured) -> list[Finding]:
 def _findings(hypothesis: Hypothesis, measured: Measured) -> Iterator[Finding]:
     if not measured.sent:
         yield Finding(what="sent", expected=None, measured=0, good=False)
-    for what, within, seconds in (
-        ("detect", hypothesis.detect_within_s, measured.detect_s),
-        ("switch", hypothesis.switch_within_s, measured.switch_s),
-        ("recover", hypothesis.recover_within_s, measured.recover_s),
+    if measured.refused:
+        yield Finding(what="refused", expected=0, measured=measured.refused, good=False)
+    for what, within, seconds, watched in (
+        ("detect", hypothesis.detect_within_s, measured.detect_s, None),
+        ("switch", hypothesis.switch_within_s, measured.switch_s, None),
+        ("recover", hypothesis.recover_within_s, measured.recover_s, measured.watched_s),
     ):
         if within is not None:
             good = seconds is not None and seconds <= within
-            yield Finding(what=what, expected=within, measured=seconds, good=good)
+            yield Finding(what=what, expected=within, measured=seconds, good=good, watched=watched)
     for what, most, count in (
         ("lost", hypothesis.lost_at_most, measured.lost),
         ("duplicated", hypothesis.duplicated_at_most, measured.duplicated),

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from admin_portal.models.plans import Plan, PlanRun
+from admin_portal.models.plans import Plan, PlanRun, PlanVersion
 
 
 class Drill(models.Model):
@@ -84,13 +84,17 @@ MOMENTS: Final = {
 
 
 class DrillRun(models.Model):
-    """One run; its id is that of its stage. What is planned (``faulty_from`` to ``closes_at``) is settled when the
-    stage opens, which goes by it also when nobody drives the run any more. ``driven_until``: up to when its load was
-    sent. Written by ``admin_portal.drills`` alone, with the row locked."""
+    """One run; its id is that of its stage. ``terms`` and ``plan_version`` are those of the drill when it was started,
+    whatever is edited meanwhile. What is planned (``faulty_from`` to ``closes_at``) is settled when the stage opens,
+    which goes by it also when nobody drives the run any more. ``driven_until``: up to when its load was sent. Written
+    by ``admin_portal.drills`` alone, with the row locked."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     form_token = models.UUIDField(_("form"), unique=True, editable=False)
     drill = models.ForeignKey(Drill, verbose_name=_("drill"), on_delete=models.PROTECT, related_name="runs")
+    plan_version = models.ForeignKey(
+        PlanVersion, verbose_name=_("version"), null=True, on_delete=models.PROTECT, related_name="+"
+    )
     plan_run = models.ForeignKey(
         PlanRun, verbose_name=_("run of the plan"), null=True, on_delete=models.PROTECT, related_name="+"
     )

@@ -109,6 +109,9 @@ class PlanRun(models.Model):
     severity = models.CharField(_("severity"), max_length=8, choices=Severity)
     lasts_s = models.PositiveIntegerField(_("lasts, seconds"))
     stranding_confirmed = models.BooleanField(_("it is meant that critical messages have no way"), default=False)
+    #: The predicted effect of each action, by the number of its step, as it was when the run was asked for or begun
+    #: without approval. None: nobody foresaw it, as of a rehearsal.
+    predictions = models.JSONField(_("predicted effect"), null=True)
     #: The drill whose stage it plays on; a run of a drill touches nobody's messages.
     drill_id = models.UUIDField(_("drill"), null=True)
 

@@ -145,7 +145,7 @@ class DegradationRequest(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"#{self.pk} {self.get_kind_display()}: {self.target}"
+        return f"#{self.pk} {self.get_kind_display()}: {self.target.partition(':')[2]}"
 
 
 class Decision(models.TextChoices):

@@ -26,7 +26,7 @@ def break_glass(*, run_id: int, by: User, origin: str, reason: str, now: datetim
         before = ledger.status(run)
         approval.move(ledger.case_of(run), Move.BREAK_GLASS, by=person.pk, now=now)
         requests.check_effects(effects, severity=Severity(run.severity), confirmed=run.stranding_confirmed)
-        run.broken_by, run.break_reason = person, words
+        run.broken_by, run.break_reason, run.predictions = person, words, requests.as_json(effects)
         run.review, run.review_due_at = Review.DUE, now + approval.REVIEW_WITHIN
         ledger.start(run, now=now)
         paging.call(run, occasion=Occasion.BREAK_GLASS, now=now)

@@ -7,14 +7,12 @@ from datetime import datetime
 from typing import Final
 
 from django.contrib.auth.models import User
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_slug
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from admin_portal import audit
 from admin_portal.models import Plan, PlanProposal, PlanVersion
-from admin_portal.plans import conditions, ledger, source, steps, writing
+from admin_portal.plans import conditions, ledger, naming, requests, source, steps, writing
 from admin_portal.plans.conditions import Condition
 from admin_portal.plans.steps import Step
 from admin_portal.steering import people, surroundings
@@ -24,7 +22,6 @@ from admin_portal.steering.errors import Fault, InvalidAction, MoveRefused
 EDIT: Final = "admin_portal.edit_plan"
 _LONGEST_RUNBOOK: Final = 50_000
 _LONGEST_TITLE: Final = 120
-_LONGEST_NAME: Final = 64
 _MOST_DAYS: Final = 3650
 
 
@@ -71,7 +68,7 @@ def check(draft: Draft, *, setup: Setup) -> Read:
 
 
 def _faults_of_words(draft: Draft) -> list[Fault]:
-    words = {"title": draft.title, "owner": draft.owner, "runbook": draft.runbook, "note": draft.note}
+    words = {"title": draft.title, "runbook": draft.runbook, "note": draft.note}
     faults = [source.unstorable(name) for name, text in words.items() if not source.is_storable(text)]
     if not 0 < len(draft.title.strip()) <= _LONGEST_TITLE:
         text = _("Give it a title of at most %(most)d characters.") % {"most": _LONGEST_TITLE}
@@ -82,14 +79,7 @@ def _faults_of_words(draft: Draft) -> list[Fault]:
     if not 1 <= draft.rehearse_every_days <= _MOST_DAYS:
         text = _("It is to be rehearsed every 1 to %(most)d days.") % {"most": _MOST_DAYS}
         faults.append(Fault("rehearse_every_days", "out_of_range", text))
-    if source.is_storable(draft.owner) and not _is_known(draft.owner):
-        text = _("There is no user “%(name)s”.") % {"name": source.shown(draft.owner)}
-        faults.append(Fault("owner", "unknown", text))
-    return faults
-
-
-def _is_known(owner: str) -> bool:
-    return User.objects.filter(username=owner, is_active=True).exists()
+    return faults + naming.faults_of_owner(draft.owner)
 
 
 def create(*, name: str, draft: Draft, by: User, origin: str, now: datetime) -> Plan:
@@ -112,14 +102,9 @@ def create(*, name: str, draft: Draft, by: User, origin: str, now: datetime) -> 
 
 
 def _check_name(name: str) -> None:
-    try:
-        validate_slug(name)
-    except ValidationError:
-        words = _("Letters, digits, hyphens and underscores only, at most 64.")
-        raise InvalidAction([Fault("name", "not_a_slug", words)]) from None
-    if len(name) > _LONGEST_NAME:
-        words = _("Letters, digits, hyphens and underscores only, at most 64.")
-        raise InvalidAction([Fault("name", "too_long", words)])
+    faults = naming.faults_of_name(name)
+    if faults:
+        raise InvalidAction(faults)
     if Plan.objects.filter(name=name).exists():
         words = _("There is a plan “%(name)s” already.") % {"name": name}
         raise InvalidAction([Fault("name", "taken", words)])
@@ -146,10 +131,12 @@ def edit(*, plan_id: int, version: int, draft: Draft, by: User, origin: str, now
 
 
 def retire(*, plan_id: int, by: User, origin: str, now: datetime) -> Plan:
-    """Takes a plan out of use: it is neither run nor proposed any more; what it did is kept. Raises SteeringError."""
+    """Takes a plan out of use: it is neither run nor proposed any more; what it did is kept. Raises SteeringError, also
+    while a run of it is on its way."""
     with transaction.atomic():
         person = people.entitled(by, EDIT)
         plan, _last = ledger.lock_plan(plan_id)
+        requests.check_nobody_runs(plan)
         plan.retired_at, plan.triggered_since = now, None
         plan.save()
         PlanProposal.objects.filter(plan=plan, closed_at=None).update(closed_at=now, closed_by=person.username)

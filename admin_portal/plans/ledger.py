@@ -35,7 +35,7 @@ def lock(run_id: int) -> PlanRun:
     """The run, locked, and nobody else decides on runs or degradations meanwhile. Raises MoveRefused when there is
     none."""
     steering.be_the_one()
-    row = PlanRun.objects.select_for_update(of=("self",)).select_related("plan", "version", "requested_by")
+    row = PlanRun.objects.select_for_update(of=("self",)).select_related("plan", "version", "requested_by", "broken_by")
     run = row.filter(pk=run_id).first()
     if run is None:
         raise MoveRefused(_("There is no such run."), code="unknown")
@@ -177,7 +177,7 @@ def note(
     """Writes into the audit what was done to ``run``: last in its transaction. Without an ``actor`` it was the platform
     itself."""
     audit.record(
-        actor=actor or "goutong",
+        actor=actor or audit.PLATFORM,
         origin=origin,
         action=f"plan.run.{verb}",
         target=f"plan_run:{run.pk}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -49,12 +49,18 @@ def _triggers() -> list[tuple[Plan, Condition]]:
     ]
 
 
+def _trigger_of(plan: Plan) -> Any:
+    return plan.versions.order_by("-number").values_list("trigger", flat=True).first()
+
+
 def _has_open(plan: Plan) -> bool:
     return PlanProposal.objects.filter(plan=plan, closed_at=None).exists()
 
 
 def _judge(plan_id: int, condition: Condition, seen: Observations, *, now: datetime) -> bool:
     plan = Plan.objects.select_for_update().get(pk=plan_id)
+    if plan.retired_at is not None or _trigger_of(plan) != condition.as_json():
+        return False  # somebody edited it since we looked, and has closed what it proposed
     proposal = PlanProposal.objects.filter(plan=plan, closed_at=None).first()
     if not condition.holds(seen):
         if plan.triggered_since is not None:
@@ -69,7 +75,7 @@ def _judge(plan_id: int, condition: Condition, seen: Observations, *, now: datet
         return False
     words = f"{conditions.describe(condition)} ({conditions.show(condition, seen.get(condition.looks_at))})"
     PlanProposal.objects.create(plan=plan, at=now, words=words)
-    _note(plan, "proposed", words, by="goutong", origin="", now=now)
+    _note(plan, "proposed", words, by=audit.PLATFORM, origin="", now=now)
     return True
 
 
@@ -93,7 +99,7 @@ def _close(proposal: PlanProposal, *, by: str, origin: str = "", now: datetime) 
     proposal.closed_at, proposal.closed_by = now, by
     proposal.save()
     verb = "proposal_dismissed" if by else "proposal_over"
-    _note(proposal.plan, verb, proposal.words, by=by or "goutong", origin=origin, now=now)
+    _note(proposal.plan, verb, proposal.words, by=by or audit.PLATFORM, origin=origin, now=now)
     return True
 
 

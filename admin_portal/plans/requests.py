@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -67,6 +67,7 @@ def ask(*, plan_id: int, wish: Wish, form_token: UUID, by: User, origin: str, no
             severity=wish.severity,
             lasts_s=round(wish.lasts.total_seconds()),
             stranding_confirmed=wish.stranding_confirmed,
+            predictions=as_json(effects),
             requested_by=person,
             requested_at=now,
             approvals_needed=needed(found, severity=wish.severity),
@@ -134,11 +135,12 @@ def _check_way(plan: Plan, found: tuple[Step, ...], wish: Wish, now: datetime) -
     faults = steps.validate(found, setup=surroundings.read(now=now))
     if faults:
         raise InvalidAction(faults)
-    _check_nobody_runs(plan)
+    check_nobody_runs(plan)
     _check_conflicts(found, wish, now)
 
 
-def _check_nobody_runs(plan: Plan) -> None:
+def check_nobody_runs(plan: Plan) -> None:
+    """Raises MoveRefused, with its name, while a run of ``plan`` is on its way."""
     other = PlanRun.objects.filter(plan=plan, state__in=LIVE_STATES, drill_id=None).first()
     if other is not None:
         words = _("It is on its way already: %(run)s.") % {"run": ledger.name_of(other)}
@@ -150,6 +152,11 @@ def _check_conflicts(found: tuple[Step, ...], wish: Wish, now: datetime) -> None
         other = ledger.standing_in_the_way(action, but_for=None, ends_at=now + wish.lasts, now=now)
         if other is not None:
             raise ConflictsWith(other)
+
+
+def as_json(effects: list[tuple[int, Prediction]]) -> list[dict[str, Any]]:
+    """As a run keeps them."""
+    return [{"step": number, "effect": effect.as_json()} for number, effect in effects]
 
 
 def check_effects(effects: list[tuple[int, Prediction]], *, severity: Severity, confirmed: bool) -> None:

@@ -69,10 +69,9 @@ def make_move(run_id: int, *, now: datetime) -> bool:
     with transaction.atomic():
         run = ledger.lock(run_id)
         if run.state == State.PENDING:
-            return _lapse(run, now=now) if run.approve_by <= now else False
+            return _lapse(run, _("nobody approved it in time"), now=now) if run.approve_by <= now else False
         if run.state == State.APPROVED:
-            _start(run, now=now)
-            return True
+            return _start_or_lapse(run, now=now)
         if run.state != State.ACTIVE:
             return False
         return _lose_targets(run, now=now) or _go_on(run, seen, now=now)
@@ -92,8 +91,8 @@ def _look(run_id: int, now: datetime) -> Observations:
 # --- one move, under the lock -----------------------------------------------------------------------------------------
 
 
-def _lapse(run: PlanRun, *, now: datetime) -> bool:
-    before, reason = ledger.status(run), _("nobody approved it in time")
+def _lapse(run: PlanRun, reason: str, *, now: datetime) -> bool:
+    before = ledger.status(run)
     run.state = approval.move(ledger.case_of(run), approval.Move.LAPSE, by=None, now=now).state
     run.ended_at, run.end_reason = now, reason
     run.save()
@@ -101,12 +100,16 @@ def _lapse(run: PlanRun, *, now: datetime) -> bool:
     return True
 
 
-def _start(run: PlanRun, *, now: datetime) -> None:
-    before = ledger.status(run)
-    approval.move(ledger.case_of(run), approval.Move.APPLY, by=None, now=now)
+def _start_or_lapse(run: PlanRun, *, now: datetime) -> bool:
+    before, case = ledger.status(run), ledger.case_of(run)
+    approved_at = max((one.at for one in case.approvals), default=run.requested_at)
+    if now - approved_at > approval.START_WAITS:
+        return _lapse(run, _("its start is too long ago"), now=now)
+    approval.move(case, approval.Move.APPLY, by=None, now=now)
     ledger.start(run, now=now)
     approvers = run.approvals.filter(decision=Decision.APPROVED).values_list("approver__username", flat=True)
     ledger.note(run, verb="started", before=before, approved_by=list(approvers), reason=run.reason, now=now)
+    return True
 
 
 def _lose_targets(run: PlanRun, *, now: datetime) -> bool:
@@ -184,7 +187,7 @@ def _apply(run: PlanRun, action: Action, position: int, *, now: datetime) -> Non
         pins.put(
             **actions.to_pin(action),
             reason=run.reason,
-            author=run.requested_by.username,
+            author=(run.broken_by or run.requested_by).username,
             source=PinSource.PLAN if run.drill_id is None else PinSource.DRILL,
             starts_at=now,
             ends_at=run.ends_at,

@@ -14,7 +14,7 @@ from admin_portal.plans.editing import Draft
 _EMAIL_RUNBOOK: Final = """\
 ## When
 
-The large mail provider is slow or refuses, and bulk mail piles up in front of one-time codes.
+The large mail provider is slow, and bulk mail piles up in front of one-time codes.
 
 ## What it does
 
@@ -34,7 +34,9 @@ No SMS provider gets through: both are open, or an operator has an outage.
 
 ## What it does
 
-Sends SMS as voice calls until it is ended. Calls cost ten times as much: end it as soon as SMS is back.
+1. Looks whether voice is well itself.
+2. Sends SMS as voice calls until it is ended. **Calls cost ten times as much**: end it as soon as SMS is back.
+3. Asks after two minutes if fewer than nine calls of ten get through, or if there were none to judge by.
 """
 _RUSH_RUNBOOK: Final = """\
 ## When
@@ -62,7 +64,7 @@ STARTERS: Final[dict[str, tuple[str, str, str, str]]] = {
 - wait: 5m
 - undo: 1
 """,
-        '{metric: success_rate, target: "provider:mail-east", below: 0.9, for: 1m}',
+        '{metric: p95_ms, target: "provider:mail-east", above: 2000, for: 1m}',
         _EMAIL_RUNBOOK,
     ),
     "sms-to-voice": (
@@ -73,7 +75,7 @@ STARTERS: Final[dict[str, tuple[str, str, str, str]]] = {
   target: channel:sms
   with: {to: voice}
 - wait: 2m
-- check: {metric: success_rate, target: "channel:voice", above: 0.9, otherwise: abort}
+- check: {metric: success_rate, target: "channel:voice", above: 0.9, otherwise: pause}
 """,
         '{metric: success_rate, target: "channel:sms", below: 0.5, for: 30s}',
         _SMS_RUNBOOK,

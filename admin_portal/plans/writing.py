@@ -96,12 +96,18 @@ def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for name, value in parameters.items():
         if isinstance(value, Mapping):
-            plain[name] = {shown(one): weight for one, weight in value.items() if isinstance(weight, int)}
+            plain[name] = {shown(one): _weight(one, weight) for one, weight in value.items()}
         elif isinstance(value, str) or (isinstance(value, int) and (is_number(value) or isinstance(value, bool))):
             plain[name] = value
         else:
-            raise Unreadable(_("“%(name)s” must be a word or a number.") % {"name": shown(name)})
+            raise Unreadable(_("“%(name)s” must be a word or a whole number.") % {"name": shown(name)})
     return plain
+
+
+def _weight(name: Any, weight: Any) -> int:
+    if not isinstance(weight, int) or not is_number(weight):
+        raise Unreadable(_("The weight of “%(name)s” must be a whole number.") % {"name": shown(name)})
+    return weight
 
 
 def _undo(written: Mapping[str, Any]) -> Step:

@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from django.utils.translation import gettext as _
 
 from admin_portal.models.requests import ActionKind
+from admin_portal.priorities import priority_word
 from admin_portal.steering.errors import Fault
 from admin_portal.steering.setup import Carrier as Carrier
 from admin_portal.steering.setup import Setup as Setup
@@ -284,7 +285,8 @@ def describe_target(target: str, *, channel: str = "") -> str:
         TargetKind.CATEGORY.value: _("messages of category %(name)s"),
         TargetKind.APPLICATION.value: _("messages of application %(name)s"),
     }
-    return words[kind] % {"name": name} if kind in words else name
+    said = priority_word(name) if kind == TargetKind.PRIORITY else name
+    return words[kind] % {"name": said} if kind in words else name
 
 
 def to_pin(action: Action) -> dict[str, Any]:

@@ -167,7 +167,7 @@ def note(
     """Writes into the audit what was done to ``row``. From here on nobody else can write there until the transaction
     ends: what follows in it takes no lock but those under ours. Without an ``actor`` it was the platform itself."""
     audit.record(
-        actor=actor or "goutong",
+        actor=actor or audit.PLATFORM,
         origin=origin,
         action=f"degradation.{verb}",
         target=f"degradation:{row.pk}",

@@ -9,6 +9,7 @@ from typing import Final
 
 from django.utils.translation import gettext as _
 
+from admin_portal.engine_words import CHANNEL_STATES, ORDERS
 from admin_portal.steering.actions import Carrier, Setup
 from channels.degradation import pins, standings
 from channels.degradation.pin import PinSpec
@@ -54,9 +55,9 @@ def read(*, now: datetime) -> Setup:
 
 def _impaired(setup: Setup, stored: Standings, pinned: Sequence[PinSpec]) -> dict[str, str]:
     """The channels that are not well, each with how."""
-    found = {name: one.state.value for name, one in stored.channels.items() if not one.at_rest}
+    found = {name: str(CHANNEL_STATES[one.state]) for name, one in stored.channels.items() if not one.at_rest}
     found |= {
-        one.channel: _("pinned by %(author)s") % {"author": one.author}
+        one.channel: _("%(order)s by %(author)s") % {"order": ORDERS[one.action], "author": one.author}
         for one in pinned
         if one.channel and one.is_of_lanes and not one.priority and one.action in _TAKES_AWAY
     }

@@ -17,19 +17,12 @@ from admin_portal.board.queries import Count
 from admin_portal.board.sparkline import Sparkline
 from admin_portal.board.traffic import Traffic
 from admin_portal.durations import span
+from admin_portal.engine_words import ORDERS
 from channels.names import split_lane
 from notify.depths import LaneDepth
 
 register = template.Library()
 
-ACTIONS: Final[Mapping[str, Any]] = {
-    "disable": gettext_lazy("provider disabled"),
-    "set_weights": gettext_lazy("weights set"),
-    "switch": gettext_lazy("switched"),
-    "shed_bulk": gettext_lazy("bulk held back"),
-    "throttle": gettext_lazy("throttled"),
-    "hold": gettext_lazy("paused"),
-}
 CHECKS: Final[Mapping[str, Any]] = {
     "database": gettext_lazy("database"),
     "redis": "Valkey",
@@ -97,7 +90,7 @@ def priority_of(lane: LaneDepth) -> str:
 @register.simple_tag
 def action_label(action: Any) -> Any:
     """What was ordered, or decided."""
-    return ACTIONS.get(str(action), action)
+    return ORDERS.get(str(action), action)
 
 
 @register.simple_tag

@@ -1,13 +1,17 @@
-"""Numbers and spans of time as people read them."""
+"""Numbers, spans of time and the platform's own reasons as people read them."""
 
 from __future__ import annotations
 
 from django import template
 
 from admin_portal.durations import span
+from admin_portal.engine_words import told
+from admin_portal.priorities import priority_word
 
 register = template.Library()
 register.filter("span", span)
+register.filter("told", told)
+register.filter("priority_word", priority_word)
 
 
 @register.filter

@@ -11,9 +11,11 @@ register = template.Library()
 
 @register.filter
 def rate(per_s: float) -> str:
-    """``3.25`` -> ``3.3/s``, ``0.02`` -> ``1.2/min``; nothing -> ``0``."""
+    """``3.26`` -> ``3.3/s``, ``0.02`` -> ``1.2/min``, ``0.001`` -> ``3.6/h``; nothing -> ``0``."""
     if per_s <= 0:
         return "0"
+    if per_s < 0.005:
+        return _("%(count)s/h") % {"count": number_format(max(per_s * 3600, 0.1), 1)}
     if per_s < 0.5:
         return _("%(count)s/min") % {"count": number_format(per_s * 60, 1)}
     return _("%(count)s/s") % {"count": number_format(per_s, 0 if per_s >= 10 else 1)}

@@ -70,7 +70,7 @@ class BatchCancel(IdempotentPost, ApiView):
         tags=["Batches"],
         parameters=[identifier("batch_id", "The batch."), IDEMPOTENCY_KEY],
         request=None,
-        responses=answers(BatchShape, 404, 409, 422),
+        responses=answers(BatchShape, 400, 404, 409, 413, 415, 422),
         examples=[OpenApiExample("Cancelled while under way", value=examples.BATCH, response_only=True)],
     )
     def post(self, request: Request, batch_id: str) -> Response:

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.urls import path
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -52,6 +52,8 @@ class DeadLetterCriteria(Input):
 
 class DeadLetterSelection(Input):
     """Dead letters by ``ids`` or by ``filter``: one of the two."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]})
 
     ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)] | None = None
     filter: DeadLetterCriteria | None = None
@@ -116,7 +118,7 @@ class Replay(IdempotentPost, ApiView):
         tags=["Dead letters"],
         parameters=[IDEMPOTENCY_KEY],
         request=DeadLetterSelection,
-        responses=answers(ReplayedShape, 400, 409, 422),
+        responses=answers(ReplayedShape, 400, 409, 413, 415, 422),
         examples=[
             _BY_IDS,
             _BY_FILTER,
@@ -151,7 +153,7 @@ class Discard(IdempotentPost, ApiView):
         tags=["Dead letters"],
         parameters=[IDEMPOTENCY_KEY],
         request=DeadLetterSelection,
-        responses=answers(DiscardedShape, 400, 409, 422),
+        responses=answers(DiscardedShape, 400, 409, 413, 415, 422),
         examples=[
             _BY_IDS,
             _BY_FILTER,

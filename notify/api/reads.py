@@ -135,7 +135,7 @@ class NotificationCancel(IdempotentPost, ApiView):
         tags=["Notifications"],
         parameters=[identifier("notification_id", "The notification."), IDEMPOTENCY_KEY],
         request=None,
-        responses=answers(NotificationShape, 404, 409, 422),
+        responses=answers(NotificationShape, 400, 404, 409, 413, 415, 422),
         examples=[OpenApiExample("Cancelled", value=examples.CANCELLED, response_only=True)],
     )
     def post(self, request: Request, notification_id: str) -> Response:

@@ -185,6 +185,21 @@ def test_what_the_engine_decided_is_among_the_degradations() -> None:
     assert (row.target, row.source, row.reason, row.ends_at) == ("channel:sms", "auto", "too slow", None)
 
 
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"channel": "sms"}, "sms"),
+        ({"channel": "sms", "priority": "bulk"}, "messages of priority bulk on sms"),
+        ({"application": "billing"}, "messages of application billing"),
+    ],
+)
+def test_what_is_ordered_is_about_something_that_people_have_a_name_for(about: dict[str, Any], said: str) -> None:
+    now = timezone.now()
+    order: dict[str, Any] = {"reason": "r", "author": "li", "starts_at": now, "ends_at": now + timedelta(hours=1), "now": now}
+    pins.put(action="hold", **about, **order)
+    assert [row.what for row in shown()["degradations"]] == [said]
+
+
 def test_channels_in_trouble_come_first_and_those_not_in_use_are_only_named(admin: Client) -> None:
     make_provider("email-a", channel="email")
     make_provider("webhook-a", channel="webhook")

@@ -122,6 +122,7 @@ def test_what_could_not_be_read_is_not_taken_for_well() -> None:
         (Waiting(run_reviews=1, run_reviews_late=True), Gravity.ALARM, "run_reviews"),
         (Waiting(proposals=["sms slow: p95 over 5 s"]), Gravity.WARNING, "plans"),
         (Waiting(overdue_plans=3), Gravity.NOTE, "plans"),
+        (Waiting(drill="sms-a fails: something goes wrong"), Gravity.NOTE, "drill_runs"),
     ],
 )
 def test_what_waits_for_me_is_told(waiting: Waiting, gravity: Gravity, link: str) -> None:

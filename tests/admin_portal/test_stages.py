@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from admin_portal.desk import stages
 from admin_portal.desk.stages import Way
@@ -58,7 +59,7 @@ def test_one_that_a_provider_confirms_at_once_is_not_sent_first() -> None:
 )
 def test_an_end_says_what_it_was(status: str, tone: str) -> None:
     (way,) = draw(delivery(status, error_code="deadline"))
-    assert (way.stages[-1].tone, way.stages[-1].detail, way.stages[-1].at) == (tone, "deadline", at(10))
+    assert (way.stages[-1].tone, way.stages[-1].detail, way.stages[-1].at) == (tone, "no time left", at(10))
 
 
 def test_of_many_tries_those_in_the_middle_are_one_stage() -> None:
@@ -99,3 +100,16 @@ def test_nothing_goes_backwards_when_clocks_disagree() -> None:
 
 def test_status_callbacks_are_left_to_the_timeline() -> None:
     assert draw(delivery("sent", kind=1)) == []
+
+
+def test_each_says_what_came_of_it_in_words() -> None:
+    one = delivery("dead", error_code="attempts_used_up")
+    (way,) = draw(one, attempts=(attempt(one, "unavailable", 1),))
+    assert [stage.detail for stage in way.stages[-2:]] == ["the provider was not well", "attempts used up"]
+
+
+def test_what_waits_says_until_when_by_the_reader_s_clock() -> None:
+    one = delivery("queued", due_at=NOW + timedelta(minutes=5), finished_at=None)
+    with timezone.override("Asia/Shanghai"):
+        (way,) = draw(one)
+    assert way.stages[-1].detail == "until 21:05:00"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -28,6 +30,7 @@ from channels.routing import Candidate
 from channels.specs import ProviderSpec
 from channels.types import OutboundMessage, ProviderTry, SendResult
 from tests.channels.wire import message
+from tests.conftest import WaitFor
 from tests.drill_stage import close, open_stage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
@@ -126,6 +129,24 @@ def test_a_test_key_s_message_is_not_handed_to_a_real_provider_whoever_chose_it(
     assert isinstance(attempt.error, Misdirected)
     assert not attempt.error.asked
     assert hand_over(spec, message()).error is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"adapter": "inapp", "config": {}}, {"config": {"base_url": "http://127.0.0.1:9"}}],
+    ids=["another adapter", "a server"],
+)
+def test_who_is_called_as_on_the_stage_and_is_not_the_sandbox_in_this_process_is_handed_nothing(
+    other: dict[str, Any],
+) -> None:
+    provider("a")
+    open_stage(fault="none")
+    (spec,) = directory.channel(staged("sms")).providers
+    real = replace(spec, name=staged(uuid4().hex[:8]), **other)
+    for one in (message(test=True), message()):
+        attempt = hand_over(real, one)
+        assert isinstance(attempt.error, Misdirected)
+        assert not attempt.error.asked
 
 
 def test_who_is_played_is_played_by_the_sandbox_in_this_process_whatever_it_is_in_earnest() -> None:
@@ -324,6 +345,22 @@ def test_when_the_fault_ends_the_played_provider_is_well_at_once() -> None:
     (result,) = send(message(test=True))
     assert result.receipt is not None
     close(stage)
+
+
+def test_the_threads_of_who_was_played_end_with_the_stage(wait_for: WaitFor) -> None:
+    name, now = provider("a"), timezone.now()
+    open_stage(
+        fault="none",
+        faulty_until=now + timedelta(seconds=1),
+        closes_at=now + timedelta(seconds=1.5),
+    )
+
+    def threads() -> list[str]:
+        return [one.name for one in threading.enumerate() if one.name.startswith(f"provider-{staged(name)}")]
+
+    send(*(message(test=True) for _ in range(4)))
+    assert threads()
+    wait_for(lambda: threads() == [], timeout=10)
 
 
 def test_a_judgement_of_the_stage_asks_for_nothing_while_a_played_provider_answers() -> None:

@@ -44,13 +44,6 @@ pytestmark = [pytest.mark.xdist_group("live_stack"), pytest.mark.timeout(420 if 
 
 
 @pytest.fixture
-def gateways() -> Iterator[Gateways]:
-    made = Gateways(latency_s=0.02)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def company(live_stack: LiveStack, gateways: Gateways, wait_for: WaitFor) -> Iterator[Company]:
     name = f"d{uuid4().hex[:8]}"
     names = [f"sms-a-{name}", f"sms-b-{name}"]

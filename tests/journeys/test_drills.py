@@ -18,13 +18,6 @@ pytestmark = [pytest.mark.xdist_group("live_stack"), pytest.mark.timeout(240)]
 
 
 @pytest.fixture
-def gateways() -> Iterator[Gateways]:
-    made = Gateways()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def company(live_stack: LiveStack, gateways: Gateways) -> Iterator[Company]:
     name = f"d{uuid4().hex[:8]}"
     names = [f"sms-a-{name}", f"sms-b-{name}"]

@@ -40,13 +40,6 @@ pytestmark = [pytest.mark.xdist_group("live_stack"), pytest.mark.timeout(180)]
 
 
 @pytest.fixture
-def gateways() -> Iterator[Gateways]:
-    made = Gateways()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def company(live_stack: LiveStack, gateways: Gateways, wait_for: WaitFor) -> Iterator[Company]:
     name = f"g{uuid4().hex[:8]}"
     names = [f"sms-a-{name}", f"sms-b-{name}"]

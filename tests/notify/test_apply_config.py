@@ -136,6 +136,20 @@ def test_keys_left_out_take_their_defaults(tmp_path: Path) -> None:
     assert Policy.objects.get(target="channel:sms").rules["error_rate"] == {"degrade": 0.1, "open": 0.5}
 
 
+def test_null_stands_for_no_limit(tmp_path: Path) -> None:
+    apply(tmp_path, CONTRACT)
+
+    lines = apply(
+        tmp_path,
+        CONTRACT.replace("rate_limit: 500/s, daily_quota: 1000000", "rate_limit: null, daily_quota: null").replace(
+            "rate_limit: 200/s", "rate_limit:"
+        ),
+    )
+
+    assert lines == ["updated application billing: rate_limit, daily_quota", "updated provider sms-a: rate_limit"]
+    assert (Application.objects.get().rate_limit, Provider.objects.get().rate_limit) == ("", "")
+
+
 def test_what_the_file_does_not_name_is_left_alone(tmp_path: Path) -> None:
     apply(tmp_path, CONTRACT)
 

@@ -41,9 +41,11 @@ def terms(**values: Any) -> Terms:
     return Terms(**{**given, **values, "fault": FaultKind(values.get("fault", FaultKind.ERRORS))})
 
 
-def draft(*, plan: str = "", every_days: int | None = None, at: Any = None, **values: Any) -> Draft:
+def draft(
+    *, plan: str = "", every_days: int | None = None, at: Any = None, owner: str = "wang", **values: Any
+) -> Draft:
     """A drill as somebody wrote it."""
-    return Draft(title="sms-a fails", owner="wang", plan=plan, every_days=every_days, at=at, terms=terms(**values))
+    return Draft(title="sms-a fails", owner=owner, plan=plan, every_days=every_days, at=at, terms=terms(**values))
 
 
 def drill(name: str = "sms-a-fails", **values: Any) -> Drill:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from admin_portal.drills import progress, timings, verdict
 from admin_portal.drills.hypothesis import Hypothesis
 from admin_portal.drills.plot import Plot, Series
@@ -42,9 +44,15 @@ def test_without_another_way_it_never_switched() -> None:
 
 
 def test_what_a_plan_did_is_no_detection_of_the_engine() -> None:
-    changes = [change(1, "plan", source="plan")]
+    changes = [change(1, "disable_provider", source="plan")]
     found = timings.measure(changes, [Sent(at(2), "sms", "sms-b")], fault=FAULT)
     assert (found.detect_s, found.switch_s) == (None, 2.0)
+
+
+@pytest.mark.parametrize("does", ["shed_bulk", "throttle", "pause"])
+def test_a_plan_that_only_holds_something_back_has_moved_no_traffic(does: str) -> None:
+    sent = [Sent(at(2), "sms", "sms-b")]
+    assert timings.measure([change(1, does, source="plan")], sent, fault=FAULT).switch_s is None
 
 
 def test_who_is_disabled_by_an_order_is_not_held_to_be_unwell() -> None:
@@ -66,7 +74,23 @@ def test_it_recovered_when_the_last_target_was_as_before() -> None:
 
 def test_it_did_not_recover_while_one_target_is_not_as_before() -> None:
     changes = [change(3, "open"), change(70, "healthy", share=1.0), change(75, "switched", target="channel:sms")]
-    assert timings.measure(changes, [], fault=FAULT).recover_s is None
+    found = timings.measure(changes, [], fault=FAULT)
+    assert found.recover_s is None
+    assert found.still == {"channel:sms": "switched"}
+
+
+def test_what_was_not_seen_while_it_was_watched_is_said_to_be_that_and_is_no_pass() -> None:
+    hypothesis = Hypothesis(detect_within_s=10, recover_within_s=20)
+    found = verdict.judge(hypothesis, Measured(sent=9, lost=0, duplicated=0, undelivered=0, watched_s=24.4))
+    assert [(one.what, one.good, one.says()) for one in found[:2]] == [
+        ("detect", False, "not seen, within 10 s expected"),
+        ("recover", False, "not seen in the 24 s that were watched, within 20 s expected"),
+    ]
+
+
+def test_messages_that_were_not_accepted_fail_the_drill() -> None:
+    found = verdict.judge(Hypothesis(), Measured(sent=9, lost=0, duplicated=0, undelivered=0, refused=3))
+    assert [(one.what, one.measured) for one in found if not one.good] == [("refused", 3)]
 
 
 def test_every_expectation_has_a_finding_and_what_was_not_expected_has_none() -> None:
@@ -112,6 +136,11 @@ def test_it_is_measured_when_all_has_settled_or_the_stage_closes() -> None:
     assert progress.next_move(_standing(**recovering), now=at(50)) is None
     assert progress.next_move(_standing(**recovering, settled=True), now=at(50)) is Move.MEASURE
     assert progress.next_move(_standing(**recovering), now=at(103)) is Move.MEASURE
+
+
+def test_nothing_is_measured_before_somebody_looked_what_became_of_the_messages() -> None:
+    run = _standing(DrillPhase.RECOVERING, driven_until=at(43), settled=True, looked=False)
+    assert progress.next_move(run, now=at(103)) is None
 
 
 def test_after_the_load_nobody_has_to_drive_it() -> None:

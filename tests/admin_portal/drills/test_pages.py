@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,7 @@ from django.urls import reverse
 
 from admin_portal.drills import controls
 from admin_portal.models import Drill, DrillRun
+from tests.admin_portal.conftest import SignIn
 from tests.admin_portal.drills import scene
 from tests.factories import now
 
@@ -168,3 +170,31 @@ def test_lists_show_drills_and_runs(browser: Client) -> None:
     assert "sms-a answers 100% of the messages with an error" in browser.get(url("drill_changelist")).content.decode()
     assert "aborted and restored" in browser.get(url("drillrun_changelist")).content.decode()
     assert str(run.drill) in browser.get(url("drillrun_changelist")).content.decode()
+
+
+def test_the_report_says_of_what_nobody_saw_that_it_was_not_seen_and_who_was_not_as_before(browser: Client) -> None:
+    scene.set_up()
+    run = reported()
+    DrillRun.objects.filter(pk=run.pk).update(
+        figures={**run.figures, "recover_s": None, "watched_s": 24.0, "still": {"provider:sms-a": "recovering"}}
+    )
+    page = browser.get(url("drillrun_change", run.pk)).content.decode()
+    assert 'data-figure="recover">not seen<' in page
+    assert re.search(r"Watched for 24 s\. Not as before then: sms-a \(\w+", page)
+
+
+def test_the_live_page_can_say_that_what_it_shows_is_old(browser: Client) -> None:
+    scene.set_up()
+    page = browser.get(url("drillrun_change", scene.start(scene.drill()).pk)).content.decode()
+    assert 'id="live-stale"' in page
+    assert 'data-live="2"' in page
+    assert "admin_portal/live" in page
+
+
+def test_the_board_shows_a_drill_that_is_under_way_and_leads_to_it(sign_in: SignIn) -> None:
+    scene.set_up()
+    scene.start(scene.drill())
+    board = sign_in(superuser=True).get(reverse("board")).content.decode()
+    assert "A drill is under way" in board
+    assert "sms-a fails: about to begin" in board
+    assert url("drillrun_changelist") in board

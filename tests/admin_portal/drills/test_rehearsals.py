@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 
-from admin_portal.drills import controls
-from admin_portal.models import DrillRun, Plan, PlanRun
+from admin_portal.drills import controls, running
+from admin_portal.drills import editing as drills
+from admin_portal.models import Drill, DrillRun, Plan, PlanRun
+from admin_portal.plans import editing as plans
 from channels.degradation import pins
 from channels.names import PinSource
 from tests.admin_portal.drills import scene
@@ -70,3 +72,32 @@ def test_a_question_that_nobody_answered_fails_the_drill_and_the_plan_is_not_reh
     assert run.outcome == "failed"
     assert run.figures["plan"] == "Is the provider well?"
     assert Plan.objects.get().rehearsed_at is None
+
+
+def test_a_run_keeps_the_plan_as_it_was_when_it_started_whatever_is_edited_meanwhile() -> None:
+    scene.set_up()
+    plan, other = stage.plan(DISABLES), stage.plan("- ask: Is it well?", name="other")
+    drill, begin = scene.drill(plan=plan.name), now() - timedelta(seconds=44)
+    run = scene.start(drill, at=begin)
+    scene.pass_time(run, since=begin, until=begin + timedelta(seconds=5))
+    draft = stage.draft("- ask: Is it?")
+    plans.edit(plan_id=plan.pk, version=1, draft=draft, by=stage.author(), origin=ORIGIN, now=now())
+    given = {"drill_id": drill.pk, "seen_at": drill.changed_at, "by": scene.runner(), "origin": ORIGIN, "now": now()}
+    drills.edit(draft=scene.draft(plan=other.name), **given)
+    run = scene.pass_time(run, since=begin + timedelta(seconds=6), until=begin + timedelta(seconds=25))
+    rehearsal = PlanRun.objects.get()
+    assert (rehearsal.plan, rehearsal.version.number) == (plan, 1)
+    assert _to_its_report(run).outcome == "passed"
+    assert {one.name for one in Plan.objects.exclude(rehearsed_at=None)} == {plan.name}
+
+
+def test_a_drill_whose_plan_is_retired_by_its_time_does_not_begin_and_says_why() -> None:
+    scene.set_up()
+    plan = stage.plan(DISABLES)
+    drill = scene.drill(plan=plan.name, every_days=7, at=time(3))
+    plans.retire(plan_id=plan.pk, by=stage.author(), origin=ORIGIN, now=now())
+    Drill.objects.filter(pk=drill.pk).update(next_at=now())
+    running.run_due(now=now())
+    run = DrillRun.objects.get()
+    assert (run.outcome, run.opened_at, run.is_live) == ("interrupted", None, False)
+    assert "plan is retired" in run.end_reason

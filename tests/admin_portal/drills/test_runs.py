@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -12,7 +13,9 @@ from admin_portal.drills.hypothesis import Hypothesis
 from admin_portal.models import DrillRun
 from admin_portal.steering.errors import InvalidAction, MoveRefused, NotPermitted
 from channels import stages
-from notify.models import Notification
+from channels.names import ADDRESS_FIELDS
+from notify import api_keys
+from notify.models import Application, Delivery, Notification
 from tests.admin_portal.drills import scene
 from tests.admin_portal.drills.scene import ORIGIN
 from tests.admin_portal.steering.scene import person
@@ -47,6 +50,23 @@ def test_its_load_is_messages_of_a_test_key_to_nobody() -> None:
     assert sent.count() > 30
     assert not sent.filter(is_test=False).exists()
     assert {one.to["phone"][:-2] for one in sent} == {"+12025550" + "1"}
+
+
+def test_a_live_key_that_happens_to_have_its_key_s_name_is_never_sent_with() -> None:
+    application = Application.objects.create(name=load.APPLICATION)
+    api_keys.create(application=application, name=load.KEY, is_test=False)
+    assert load.key().is_test
+
+
+def test_every_address_of_its_load_belongs_to_nobody() -> None:
+    """Numbers 555-0100 to 555-0199 are kept for fiction, and example.com for examples (RFC 2606)."""
+    addresses = [one.to for one in load.recipients(250)]
+    assert set(addresses[0]) == {*ADDRESS_FIELDS.values()}, "one for each channel"
+    for to in addresses:
+        assert re.fullmatch(r"\+120255501\d\d", to["phone"])
+        assert to["email"].endswith("@drill.example.com")
+        assert to["url"].startswith("https://example.com/")
+        assert all(to[name].startswith("goutong-drill-") for name in ("device_token", "im", "user_id"))
 
 
 def test_nothing_lost_and_nothing_sent_twice_is_a_pass() -> None:
@@ -121,6 +141,20 @@ def test_an_abort_restores_at_once_and_reports_what_was_seen() -> None:
     run = scene.pass_time(run, since=now(), until=now())
     assert (run.phase, run.outcome, run.end_reason, run.ended_by) == ("reported", "aborted", "the wrong one", "wang")
     assert run.figures["sent"] > 10
+
+
+def test_what_is_on_its_way_when_a_drill_is_cut_short_is_not_lost() -> None:
+    scene.set_up()
+    begin = now() - timedelta(seconds=20)
+    run = scene.start(scene.drill(), at=begin)
+    scene.pass_time(run, since=begin, until=begin + timedelta(seconds=20))
+    controls.abort(run_id=run.pk, by=scene.runner(), origin=ORIGIN, reason="the wrong one", now=now())
+    one = Delivery.objects.filter(is_test=True).order_by("id")[0]
+    Delivery.objects.filter(pk=one.pk).update(status="queued", due_at=now() + timedelta(hours=1))
+    over = now() + timedelta(seconds=61)
+    run = scene.pass_time(run, since=over, until=over)
+    assert (run.phase, run.figures["lost"]) == ("reported", 0)
+    assert run.figures["through"] == run.figures["sent"] - 1
 
 
 def test_an_abort_takes_a_reason() -> None:

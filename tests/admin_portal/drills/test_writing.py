@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from admin_portal.drills import editing, scheduling
+from admin_portal.drills import editing, running, scheduling
 from admin_portal.drills.hypothesis import Hypothesis
 from admin_portal.models import AuditEntry, Drill, DrillRun
 from admin_portal.steering.errors import InvalidAction, MoveRefused, NotPermitted
+from channels.models import Provider
 from tests.admin_portal.drills import scene
 from tests.admin_portal.drills.scene import ORIGIN
 from tests.admin_portal.steering.scene import person
@@ -40,6 +41,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
         ({"plan": "no-such-plan"}, "plan"),
         ({"every_days": 7}, "at"),
         ({"every_days": 0, "at": time(3)}, "every_days"),
+        ({"owner": "nobody"}, "owner"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_its_field(values: dict[str, Any], field: str) -> None:
@@ -140,3 +142,22 @@ def test_what_could_not_start_within_an_hour_of_its_time_waits_for_its_next() ->
     assert scheduling.start_due(now=now() + timedelta(hours=2)) == 0
     assert not DrillRun.objects.exists()
     assert AuditEntry.objects.filter(action="drill.missed").exists()
+
+
+def test_a_scheduled_drill_whose_provider_is_gone_does_not_begin_and_says_why() -> None:
+    scene.set_up()
+    _due()
+    Provider.objects.filter(name="sms-a").delete()
+    running.run_due(now=now())
+    run = DrillRun.objects.get()
+    assert (run.outcome, run.opened_at) == ("interrupted", None)
+    assert "no such provider" in run.end_reason
+
+
+def test_a_provider_that_would_not_be_played_because_of_its_name_is_not_rehearsed() -> None:
+    scene.set_up()
+    name = "a" * 60
+    Provider.objects.create(name=name, channel="sms", adapter="sandbox")
+    with pytest.raises(InvalidAction) as caught:
+        scene.drill(provider=name)
+    assert [(one.field, one.code) for one in caught.value.faults] == [("provider", "too_long")]

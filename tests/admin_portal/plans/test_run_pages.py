@@ -369,3 +369,11 @@ def test_a_run_that_leaves_no_way_is_not_begun_by_breaking_the_glass_unconfirmed
     text = sent(signed_in(zhao), plan, step="break", break_reason="no codes", severity="high")
     assert "Confirm that this is meant" in text
     assert not PlanRun.objects.exists()
+
+
+def test_what_was_foretold_stays_on_the_page_when_the_run_has_begun() -> None:
+    run = stage.started()
+    assert PlanRun.objects.get().state == "active"
+    page = shown(signed_in(stage.runner()), run)
+    assert "Predicted effect" in page
+    assert "A forecast from the last hour" in page

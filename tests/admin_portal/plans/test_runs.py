@@ -11,11 +11,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from admin_portal.models import AuditEntry, PlanRun
-from admin_portal.plans import controls, editing, requests, running
+from admin_portal.models import AuditEntry, Plan, PlanRun
+from admin_portal.plans import breaking, controls, editing, requests, running
 from admin_portal.plans.requests import Wish
 from admin_portal.steering.approval import Severity
 from admin_portal.steering.errors import ConflictsWith, InvalidAction, LeavesNoWay, MoveRefused, NotPermitted
+from channels.degradation import pins
 from channels.models import Pin, Provider
 from tests.admin_portal.plans import stage
 from tests.admin_portal.plans.stage import ORIGIN
@@ -296,3 +297,35 @@ def test_a_draft_with_a_fault_is_no_plan(values: dict[str, str], field: str) -> 
         stage.plan(**values)  # type: ignore[arg-type]
     assert {one.field for one in refused.value.faults} == {field}
     assert stage.audited() == []
+
+
+def test_what_was_approved_and_could_not_begin_for_a_day_lapses() -> None:
+    run = stage.approve(stage.ask(stage.plan()))
+    running.run_due(now=now() + timedelta(hours=25))
+    run = stage.fresh(run)
+    assert (run.state, stage.pinned()) == ("lapsed", [])
+    assert "too long ago" in run.end_reason
+
+
+def test_a_plan_is_not_retired_while_a_run_of_it_is_on_its_way() -> None:
+    plan = stage.plan()
+    stage.ask(plan)
+    with pytest.raises(MoveRefused, match="on its way already"):
+        editing.retire(plan_id=plan.pk, by=stage.author(), origin=ORIGIN, now=now())
+    assert Plan.objects.get().retired_at is None
+
+
+def test_the_predicted_effect_of_each_step_is_kept_with_the_run() -> None:
+    run = stage.ask(stage.plan())
+    assert [one["step"] for one in stage.fresh(run).predictions] == [1, 3]
+    assert {"shifts", "held_per_s", "sampled"} <= set(stage.fresh(run).predictions[0]["effect"])
+
+
+def test_a_run_begun_without_approval_keeps_the_effect_foreseen_then_and_its_orders_name_who_began_it() -> None:
+    run = stage.ask(stage.plan())
+    type(run).objects.update(predictions=None)
+    glazier = scene.person("zhao", "break_glass", "view_planrun")
+    breaking.break_glass(run_id=run.pk, by=glazier, origin=ORIGIN, reason="now", now=now())
+    running.run_due(now=now())
+    assert [one["step"] for one in stage.fresh(run).predictions] == [1, 3]
+    assert {one.author for one in pins.active(now=now())} == {"zhao"}

@@ -155,6 +155,13 @@ def test_weights_that_are_none_are_a_fault_also_beside_another_step(parameters: 
     assert code in faults_of(source)
 
 
+@pytest.mark.parametrize("weight", ['"5"', "0.5", "{}", "null"])
+def test_a_weight_that_is_no_whole_number_is_said_and_not_left_out(weight: str) -> None:
+    weights = f"{{esp-a: 1, esp-b: 1, gone: {weight}}}"
+    source = f'- {{do: set_weights, target: "channel:email", with: {{weights: {weights}}}}}'
+    assert "unreadable" in faults_of(source)
+
+
 @pytest.mark.parametrize("parameters", ["{to: {sms: 1}}", "{to: 5}", "{to: sms, channel: {sms: 1}}"])
 def test_parameters_of_a_wrong_kind_are_a_fault(parameters: str) -> None:
     source = f'- {{do: switch_channel, target: "channel:email", with: {parameters}}}\n- undo: 1'

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.conf import settings
 from django.urls import reverse
 
 from admin_portal.models import DegradationRequest
+from admin_portal.steering.actions import Action, Kind
 from admin_portal.steering.approval import State
 from tests.admin_portal.steering import scene
 from tests.admin_portal.steering.scene import filled, page_of, press, signed_in
@@ -79,12 +81,24 @@ def test_a_draft_waits_for_its_author() -> None:
         ({"starts_at": "2199-01-01T00:00"}, "30 days"),
         ({"target": "provider:nobody"}, "Select a valid choice"),
         ({"reason": ""}, "This field is required"),
+        ({"token": ""}, "This form is not ours"),
+        ({"token": "0; DROP TABLE"}, "This form is not ours"),
     ],
 )
 def test_bad_input_is_told_beside_its_field_and_stores_nothing(change: dict[str, str], words: str) -> None:
     answer = signed_in(scene.operator()).post(ADD, filled(**{**change, "step": "send"}))
     assert words in answer.content.decode()
     assert not DegradationRequest.objects.exists()
+
+
+def test_a_fallback_that_is_itself_degraded_is_refused_and_says_how_in_the_reader_s_language() -> None:
+    shed = scene.terms(Action(kind=Kind.SHED_BULK, target="channel:inapp"))
+    scene.approve(scene.submitted(scene.operator("zhou"), shed), scene.approver("li"))
+    client = signed_in(scene.operator())
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "zh-hans"
+    answer = client.post(ADD, filled(kind="switch_channel", target="channel:sms", to="inapp", step="send"))
+    assert "inapp 自身已降级（zhou：压住批量）" in answer.content.decode()
+    assert DegradationRequest.objects.count() == 1
 
 
 def test_what_leaves_critical_messages_no_way_is_confirmed_on_the_second_page() -> None:

@@ -11,6 +11,7 @@ from admin_portal.steering import prediction, traffic
 from admin_portal.steering.actions import Action, Carrier, Kind, Setup
 from admin_portal.steering.prediction import Prediction
 from admin_portal.steering.traffic import Flow, Group, Traffic
+from admin_portal.templatetags.steering import rate
 
 SETUP = Setup(
     providers={
@@ -154,3 +155,10 @@ def test_capacity_is_the_tighter_of_rate_limit_and_concurrency(
     rate: str, concurrency: int, latency_ms: float | None, expected: float | None
 ) -> None:
     assert traffic.capacity(rate, concurrency, latency_ms) == expected
+
+
+@pytest.mark.parametrize(
+    ("per_s", "said"), [(0.0, "0"), (3.26, "3.3/s"), (0.02, "1.2/min"), (0.001, "3.6/h"), (0.0000001, "0.1/h")]
+)
+def test_a_rate_is_told_in_the_unit_in_which_it_is_not_nothing(per_s: float, said: str) -> None:
+    assert rate(per_s) == said

@@ -164,6 +164,13 @@ def test_what_waits_for_this_person_comes_first_and_is_counted_in_the_sidebar() 
     assert "waits for you" not in mine
 
 
+def test_the_page_can_say_that_what_it_shows_is_old() -> None:
+    html = signed_in(scene.approver("li")).get(page_of(scene.submitted(scene.operator()))).content.decode()
+    assert re.search(r'id="standing" data-live="3"', html)
+    assert re.search(r'id="live-stale"[^>]* hidden', html)
+    assert "admin_portal/live.js" in html
+
+
 def test_the_standing_refreshes_until_the_request_is_over() -> None:
     wang = scene.operator()
     row, client = scene.submitted(wang), signed_in(wang)
