@@ -23,8 +23,8 @@ _NOTIFICATIONS: Final = """
 INSERT INTO {notifications} (id, application_id, locale, priority, category, route, channels, "to", params, content,
     metadata, ref, callback_url, is_test, request_id, expires_at, created_at)
 SELECT uuidv7(%(shift)s::interval + n * %(apart)s::interval), %(application)s, 'en', 'bulk', '', 'all', ARRAY['sms'],
-    jsonb_build_object('phone', '+86138' || lpad((n %% 100000000)::text, 8, '0')), '{{}}', '{{"text": "Hello."}}', '{{}}',
-    '', '', false, '', %(at)s::timestamptz + interval '1 day', %(at)s
+    jsonb_build_object('phone', '+86138' || lpad((n %% 100000000)::text, 8, '0')), '{{}}',
+    '{{"text": "Hello."}}', '{{}}', '', '', false, '', %(at)s::timestamptz + interval '1 day', %(at)s
   FROM generate_series(1, %(count)s) n
 """
 #: With the ids of their notifications, which are as good as any.

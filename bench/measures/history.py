@@ -57,7 +57,7 @@ class _History:
         self._bench = bench
         self._rig = bench.rig
         few, many = bench.size(100_000, least=1000), bench.size(10_000_000, least=20_000)
-        self._backlog = bench.size(10_000, least=500)
+        self._backlog = bench.size(20_000, least=500)
         _check_disk(self._rig, many * _BYTES_A_ROW)
         bench.providers(PROVIDER)
         bench.configure({"templates": [TEMPLATE]})
