@@ -41,12 +41,14 @@ class Bench:
         return {name: Series(name=name, unit=unit, values=values["it"]) for name, values in found.items()}
 
     def alternate_all(
-        self, sides: Mapping[str, Callable[[], Mapping[str, float]]]
+        self, sides: Mapping[str, Callable[[], Mapping[str, float]]], *, times: int = 1
     ) -> dict[str, dict[str, tuple[float, ...]]]:
-        """The same for sides that find several figures at once; those of each side, by name."""
+        """The same for sides that find several figures at once; those of each side, by name. ``times`` as often as
+        there are runs, where the difference is smaller than what two runs of the same differ by."""
         found: dict[str, list[Mapping[str, float]]] = {name: [] for name in sides}
-        total = self.runs * len(sides)
-        for run in range(self.runs):
+        runs = self.runs * times
+        total = runs * len(sides)
+        for run in range(runs):
             for number, (name, side) in enumerate(sides.items()):
                 self.step(name, run * len(sides) + number, total)
                 found[name].append(side())

@@ -73,7 +73,7 @@ def run(bench: Bench) -> Outcome:
     engine.start()
     for worker in _BROKERS:
         engine.deliver(worker)  # opens the provider's threads and the connections
-    found = bench.alternate_all({worker: partial(engine.deliver, worker) for worker in _BROKERS})
+    found = bench.alternate_all({worker: partial(engine.deliver, worker) for worker in _BROKERS}, times=2)
     return Outcome(
         figures=(
             Figure(
