@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -113,7 +114,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     detail_template = "admin_portal/audit_entry.html"
     change_list_template = "admin_portal/audit_list.html"
-    list_display = ("number", "shown_at", "actor", "origin", "action_label", "target", "shown_reason")
+    list_display = ("number", "shown_at", "who", "action_label", "target", "shown_reason")
     list_display_links = ("number", "shown_at")
     list_filter = (ActionFilter, ActorFilter, TargetFilter, ("at", TimeFilter))
     list_filter_submit = True
@@ -128,6 +129,11 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @display(description=_("time"))
     def shown_at(self, entry: AuditEntry) -> str:
         return moment(entry.at)
+
+    @display(description=_("actor"))
+    def who(self, entry: AuditEntry) -> SafeString:
+        """Who did it, and from where."""
+        return format_html('{} <span class="portal-subtle">{}</span>', entry.actor, entry.origin)
 
     @display(description=_("action"))
     def action_label(self, entry: AuditEntry) -> SafeString:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from admin_portal.drills import ledger, running, scheduling, terms
+from admin_portal.drills import ledger, running, scheduling, staging, terms
 from admin_portal.drills.editing import RUN
 from admin_portal.drills.terms import Terms
 from admin_portal.models import Drill, DrillRun
@@ -38,8 +38,9 @@ def start(*, drill_id: int, seen_at: datetime, form_token: UUID, by: User, origi
         faults = terms.validate(found, has_plan=drill.plan is not None, setup=surroundings.names())
         if faults:
             raise InvalidAction(faults)
-        if drill.plan is not None and drill.plan.retired_at is not None:
-            raise MoveRefused(_("Its plan is retired."), code="plan_retired")
+        obstacle = staging.obstacle(found, version=scheduling.version_of(drill), now=now)
+        if obstacle:
+            raise MoveRefused(obstacle, code="obstacle")
         run = scheduling.create_run(drill, by=person.username, form_token=form_token, now=now)
         ledger.note(run, verb="started", actor=person.username, origin=origin, now=now)
     return run

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 #: The application that drills send as.
 APPLICATION: Final = "goutong-drill"
 KEY: Final = "drill"
+#: Of its messages.
+PRIORITY: Final = "normal"
 #: An address of each kind that belongs to nobody: reserved names, and a number of the range kept for fiction.
 _NOBODY: Final = {
     "email": "drill-{}@drill.example.com",
@@ -86,7 +88,7 @@ def _send(run: DrillRun, count: int, *, now: datetime) -> int:
         channels=run.channels,
         route=Route.FIRST if len(run.channels) > 1 else Route.ALL,
         content={"subject": "Drill", "text": "A message of a drill. Nobody gets it."},
-        priority="normal",
+        priority=PRIORITY,
         category="drill",
         expires_at=run.closes_at - _TIME_TO_END,
         metadata={"drill": str(run.pk)},

@@ -110,11 +110,11 @@ def _act(run: DrillRun, move: Move, seen: _Seen, *, now: datetime) -> tuple[str,
 
 def _open(run: DrillRun, *, now: datetime) -> tuple[str, str]:
     terms, version = ledger.terms_of(run), run.plan_version
+    # Things may have changed since it was written.
     faults = validate(terms, has_plan=version is not None, setup=surroundings.names())
-    if faults:  # things have changed since it was written
-        return _cancel(run, " ".join(str(one) for one in faults), now=now)
-    if version is not None and version.plan.retired_at is not None:
-        return _cancel(run, _("Its plan is retired."), now=now)
+    reason = " ".join(map(str, faults)) or staging.obstacle(terms, version=version, now=now)
+    if reason:
+        return _cancel(run, reason, now=now)
     schedule = Schedule.of(terms, opens_at=now)
     run.channels = staging.channels_of(terms, version=version, now=now)
     try:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from admin_portal import audit
 from admin_portal.drills import ledger
-from admin_portal.models import Drill, DrillRun
+from admin_portal.models import Drill, DrillRun, PlanVersion
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,11 @@ def _start(drill_id: int, *, now: datetime) -> bool:
     return True
 
 
+def version_of(drill: Drill) -> PlanVersion | None:
+    """What its plan says now, if it has one."""
+    return None if drill.plan is None else drill.plan.versions.select_related("plan").order_by("-number").first()
+
+
 def create_run(
     drill: Drill, *, by: str, now: datetime, is_scheduled: bool = False, form_token: UUID | None = None
 ) -> DrillRun:
@@ -72,7 +77,7 @@ def create_run(
         form_token=form_token or uuid4(),
         drill=drill,
         terms=drill.terms,
-        plan_version=None if drill.plan is None else drill.plan.versions.order_by("-number").first(),
+        plan_version=version_of(drill),
         started_by=by,
         is_scheduled=is_scheduled,
         asked_at=now,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
 from admin_portal.drills import load
 from admin_portal.drills.progress import Schedule
 from admin_portal.drills.terms import Terms
@@ -12,6 +14,7 @@ from admin_portal.plans import steps
 from admin_portal.steering import surroundings
 from admin_portal.steering.actions import Action, Setup
 from channels import stages
+from channels.degradation import pin, pins
 from channels.names import CHANNELS
 
 
@@ -34,6 +37,16 @@ def _channels_of(action: Action, setup: Setup) -> list[str]:
     elif action.target.startswith("provider:") and action.target_name in setup.providers:
         found.append(setup.providers[action.target_name].channel)
     return found
+
+
+def obstacle(terms: Terms, *, version: PlanVersion | None, now: datetime) -> str:
+    """Why a drill could measure nothing now, whatever it says, in words; empty: nothing stands in its way."""
+    if version is not None and version.plan.retired_at is not None:
+        return _("Its plan is retired.")
+    if pin.holds_lane(pins.active(now=now), channel=terms.channel, priority=load.PRIORITY):
+        words = _("%(channel)s is paused by somebody's order: nothing in its lanes is fetched, tests neither.")
+        return words % {"channel": terms.channel}
+    return ""
 
 
 def open_for(run: DrillRun, terms: Terms, schedule: Schedule) -> None:

@@ -35,7 +35,7 @@ CHECKS: Final[Mapping[str, Any]] = {
 def rounded(number: float) -> str:
     """``12.3`` -> ``12``, ``0.4`` -> ``0.4``, ``1234.5`` -> ``1,235``."""
     if 0 < number < 10:
-        return number_format(number, decimal_pos=1)
+        return number_format(round(number, 1), decimal_pos=1)
     return f"{number:,.0f}"
 
 

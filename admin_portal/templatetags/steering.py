@@ -15,10 +15,15 @@ def rate(per_s: float) -> str:
     if per_s <= 0:
         return "0"
     if per_s < 0.005:
-        return _("%(count)s/h") % {"count": number_format(max(per_s * 3600, 0.1), 1)}
+        return _("%(count)s/h") % {"count": _rounded(max(per_s * 3600, 0.1), 1)}
     if per_s < 0.5:
-        return _("%(count)s/min") % {"count": number_format(per_s * 60, 1)}
-    return _("%(count)s/s") % {"count": number_format(per_s, 0 if per_s >= 10 else 1)}
+        return _("%(count)s/min") % {"count": _rounded(per_s * 60, 1)}
+    return _("%(count)s/s") % {"count": _rounded(per_s, 0 if per_s >= 10 else 1)}
+
+
+def _rounded(number: float, places: int) -> str:
+    """Django's own formatting cuts off what it does not show."""
+    return number_format(round(number, places), places)
 
 
 @register.filter

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from admin_portal.board import page, queries, traffic, waiting
 from admin_portal.models import DegradationRequest
+from admin_portal.templatetags.board import rounded
 from channels.degradation import pins, standings
 from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
 from channels.histogram import Histogram
@@ -102,6 +103,14 @@ def test_there_is_no_link_to_a_page_that_one_may_not_open(sign_in: SignIn) -> No
     link = f'href="{reverse("admin:channels_provider_changelist")}'
     assert link not in sign_in("admin_portal.view_board").get(reverse("board")).content.decode()
     assert link in sign_in("admin_portal.view_board", "channels.view_provider").get(reverse("board")).content.decode()
+
+
+def test_every_number_of_a_provider_leads_to_it_and_those_of_a_channel_to_its_providers(admin: Client) -> None:
+    provider = make_provider("sms-a")
+    make_minute("sms-a", minutes_ago=1, successes=9, faults=1)
+    text = html(admin)
+    assert text.count(f'href="/admin/channels/provider/{provider.pk}/change/"') == 4  # name, weight, share, latency
+    assert text.count('href="/admin/channels/provider/?channel=sms"') == 2
 
 
 def test_an_empty_platform_has_a_board(admin: Client) -> None:
@@ -195,7 +204,13 @@ def test_what_the_engine_decided_is_among_the_degradations() -> None:
 )
 def test_what_is_ordered_is_about_something_that_people_have_a_name_for(about: dict[str, Any], said: str) -> None:
     now = timezone.now()
-    order: dict[str, Any] = {"reason": "r", "author": "li", "starts_at": now, "ends_at": now + timedelta(hours=1), "now": now}
+    order: dict[str, Any] = {
+        "reason": "r",
+        "author": "li",
+        "starts_at": now,
+        "ends_at": now + timedelta(hours=1),
+        "now": now,
+    }
     pins.put(action="hold", **about, **order)
     assert [row.what for row in shown()["degradations"]] == [said]
 
@@ -322,3 +337,8 @@ def test_the_sidebar_offers_only_what_may_be_seen(sign_in: SignIn) -> None:
     assert reverse("admin:notify_deadletter_groups") in text
     assert reverse("admin:channels_provider_changelist") not in text
     assert reverse("admin:auth_user_changelist") not in text
+
+
+@pytest.mark.parametrize(("number", "said"), [(0.0, "0"), (0.47, "0.5"), (9.96, "10.0"), (1234.5, "1,234")])
+def test_a_number_is_rounded_and_not_cut_off(number: float, said: str) -> None:
+    assert rounded(number) == said

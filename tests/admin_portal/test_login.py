@@ -310,7 +310,7 @@ def test_a_page_that_refreshes_itself_keeps_no_session_alive(li: User, clock: An
     assert answer["HX-Redirect"].startswith(reverse("admin:login"))
 
 
-def test_a_page_that_refreshes_itself_never_gets_the_sign_in_page_into_its_middle(db: None) -> None:
+def test_a_page_that_refreshes_itself_never_gets_the_sign_in_page_into_its_middle() -> None:
     piece = reverse("admin:admin_portal_degradationrequest_standing", args=(1,))
     assert Client().get(piece, headers={"HX-Request": "true"}).status_code == 401
     assert Client().get(piece).status_code == 302

@@ -229,9 +229,7 @@ def test_where_the_first_channel_surely_failed_nothing_is_said_of_having_arrived
     assert "may have arrived" not in switched.reason
 
 
-@pytest.mark.parametrize(
-    ("route", "channels", "at_once"), [("first", ["sms", "email"], True), ("all", ["sms"], False)]
-)
+@pytest.mark.parametrize(("route", "channels", "at_once"), [("first", ["sms", "email"], True), ("all", ["sms"], False)])
 def test_who_fails_as_a_probe_while_the_channel_is_switched_goes_on_by_the_next_channel_without_patience(
     route: str, channels: list[str], at_once: bool
 ) -> None:

@@ -13,6 +13,7 @@ from admin_portal.drills.hypothesis import Hypothesis
 from admin_portal.models import DrillRun
 from admin_portal.steering.errors import InvalidAction, MoveRefused, NotPermitted
 from channels import stages
+from channels.degradation import pins
 from channels.names import ADDRESS_FIELDS
 from notify import api_keys
 from notify.models import Application, Delivery, Notification
@@ -122,6 +123,16 @@ def test_a_drill_that_was_changed_meanwhile_is_looked_at_again_before_it_is_star
     drill = scene.drill()
     with pytest.raises(MoveRefused, match="changed meanwhile"):
         scene.start(drill, seen_at=drill.changed_at - timedelta(seconds=1))
+
+
+def test_a_drill_is_not_started_while_somebody_holds_the_lane_that_it_would_send_by() -> None:
+    scene.set_up()
+    drill, at = scene.drill(), now()
+    times = {"starts_at": at - timedelta(seconds=1), "ends_at": at + timedelta(hours=1), "now": at}
+    pins.put(action="hold", channel="sms", reason="an incident", author="li", **times)  # type: ignore[arg-type]
+    with pytest.raises(MoveRefused, match="sms is paused by somebody's order"):
+        scene.start(drill)
+    assert not DrillRun.objects.exists()
 
 
 def test_who_lost_the_permission_meanwhile_starts_nothing() -> None:
