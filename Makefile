@@ -3,7 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 MO := $(patsubst %.po,%.mo,$(wildcard locale/*/LC_MESSAGES/django.po))
-PYTEST_ARGS ?= -n 2 --dist loadgroup
+# One more than the two processors it is meant for: tests on live stacks mostly wait.
+PYTEST_ARGS ?= -n 3 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

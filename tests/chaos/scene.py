@@ -25,6 +25,7 @@ from config.embedded import tethered
 from notify.ids import floor_id
 from tests.chaos.load import Order
 from tests.journeys.client import Company
+from tests.journeys.database import run_inside
 from tests.stack.live import REPOSITORY, LiveStack
 
 PROVIDER = "chaos-gateway"
@@ -162,23 +163,27 @@ class Scene:
     policy: str = ""
     timeout_s: float = 0.0
     receipts: bool = False
+    #: How the engine judges the channel, where not by its defaults.
+    rules: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def on(cls, live: LiveStack) -> Scene:
-        """Sets the scene on a stack that runs."""
+    def on(cls, live: LiveStack, **rules: Any) -> Scene:
+        """Sets the scene on a stack that runs; ``rules`` of the engine for the channel, where not the default ones."""
         folder = live.data_dir / f"chaos-{time.monotonic_ns()}"
         folder.mkdir()
         provider = Provider(folder)
         company = Company(live, f"chaos-{provider.port}", configuration={})
-        return cls(live=live, company=company, provider=provider, folder=folder, key=company.key)
+        return cls(live=live, company=company, provider=provider, folder=folder, key=company.key, rules=rules)
 
     def clear(self) -> None:
         """Ends our processes, and takes our provider out of the stack."""
         self.provider.end()
-        self.live.manage(
-            "shell", "-c", f"from channels.models import Provider; Provider.objects.filter(name='{PROVIDER}').delete()"
+        run_inside(
+            self.live,
+            f"from channels.models import Policy, Provider; Provider.objects.filter(name='{PROVIDER}').delete();"
+            "Policy.objects.filter(target='channel:sms').delete()",
         )
 
     def configure(self, *, policy: str, timeout_s: float, receipts: bool = False) -> None:
@@ -188,6 +193,7 @@ class Scene:
         self.company.configure(
             {
                 "channels": [{"name": "sms", "outcome_unknown": policy}],
+                "policies": [{"target": "channel:sms", **self.rules}] if self.rules else [],
                 "providers": [
                     {
                         "name": PROVIDER,

@@ -13,13 +13,15 @@ from tests.chaos.scene import Scene
 from tests.stack.live import LiveStack
 
 SMALL = Measures(rate=40.0, before_s=1.0, after_s=0.5, long=0.4)
+#: Who is well again is found so soon: here it is looked at what becomes of the messages, not how long they wait.
+SOON = {"probe": {"interval_s": 1, "successes": 2}, "ramp": {"steps": [50, 100], "hold_s": 1}}
 
 pytestmark = [pytest.mark.xdist_group("live_stack"), pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
 def scene(live_stack: LiveStack) -> Iterator[Scene]:
-    made = Scene.on(live_stack)
+    made = Scene.on(live_stack, **SOON)
     yield made
     made.clear()
 

@@ -19,8 +19,8 @@ import pytest
 
 from config import ports, stack
 from config.processes import ProcessState, Supervisor
+from tests.stack.commands import REPOSITORY, Commands
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 #: What the test run's own engines and runner put into the environment is not for the stack.
 _NOT_INHERITED = ("DATABASE_", "REDIS_", "BROKER_", "DJANGO_", "PYTEST", "MAKE", "MFLAGS")
 
@@ -46,6 +46,7 @@ class LiveStack:
         self.output = self.data_dir / "output.txt"
         self._output_start = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._commands: Commands | None = None
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -55,6 +56,7 @@ class LiveStack:
 
     def start(self, *command: str) -> None:
         """Starts the stack, or ``command`` instead of it, in a process group of its own (as a shell would)."""
+        self._end_commands()  # they know where the servers of the run before were
         with self.output.open("ab") as output:
             self._output_start = output.tell()
             if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -73,10 +75,26 @@ class LiveStack:
             )
             signal.signal(signal.SIGHUP, hangup)
 
+    def is_ready(self) -> bool:
+        """Whether it runs and says that it can accept."""
+        if self._process is None or self._process.poll() is not None:
+            return False
+        # A web of an earlier run may still answer: the run that was started last must have said so itself.
+        if "Goutong 沟通 is ready" not in self.said():
+            return False
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
     def wait_until_ready(self, *, timeout: float = 90.0) -> None:
         """Waits until the product says that it can accept."""
         deadline = time.monotonic() + timeout
-        while not self._is_ready():
+        while not self.is_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the stack is not ready:\n{self.output.read_text(errors='replace')[-4000:]}")
             time.sleep(0.1)
@@ -84,11 +102,17 @@ class LiveStack:
     def stop(self, number: signal.Signals = signal.SIGTERM, *, timeout: float = 90.0) -> int:
         """Signals the process in front and waits for its end, for as long as the supervisor gives its processes.
         Returns its exit code."""
+        self._end_commands()
         self.process.send_signal(number)
         return self.process.wait(timeout)
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A management command that knows nothing but the DATA_DIR."""
+        """A management command, in a process that was ready for it."""
+        self._commands = self._commands or Commands(self.env)
+        return self._commands.run(*arguments)
+
+    def manage_from_nothing(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A management command as an operator calls it, who knows nothing but the DATA_DIR."""
         return self._run(sys.executable, "manage.py", *arguments)
 
     def ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -110,21 +134,34 @@ class LiveStack:
         """What the stack published."""
         return stack.read_addresses(self.data_dir)
 
+    def said(self) -> str:
+        """What it has written since it was started last."""
+        return self.output.read_bytes()[self._output_start :].decode(errors="replace")
+
     def remains(self) -> list[psutil.Process]:
-        """Every living process that has to do with this DATA_DIR."""
-        return [process for process in psutil.process_iter() if self._belongs(process)]
+        """Every living process that has to do with this DATA_DIR, and is not ours."""
+        ours = {os.getpid()} | ({self._commands.pid} if self._commands else set())
+        return [one for one in psutil.process_iter() if one.pid not in ours and self._belongs(one)]
+
+    def end(self) -> None:
+        """Stops it if it runs, and kills what stays; in somebody else's folder it leaves the others alone."""
+        if self._process is not None and self._process.poll() is None:
+            self.stop()
+        self._end_commands()
+        left = [] if self._borrows else self.remains()
+        for process in left:
+            process.kill()
+        psutil.wait_procs(left, timeout=10)
 
     def remove(self) -> None:
-        """Ends whatever still runs, and removes the data; not those of somebody else's folder."""
-        if self._borrows:
-            return
-        for process in self.remains():
-            process.kill()
-        shutil.rmtree(self.data_dir, ignore_errors=True)
+        """Ends it, and removes the data; not those of somebody else's folder."""
+        self.end()
+        if not self._borrows:
+            shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def _belongs(self, process: psutil.Process) -> bool:
         try:
-            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+            if process.status() == psutil.STATUS_ZOMBIE:
                 return False
             return process.environ().get("DATA_DIR") == str(self.data_dir) or any(
                 str(self.data_dir) in argument for argument in process.cmdline()
@@ -132,23 +169,15 @@ class LiveStack:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             return False
 
+    def _end_commands(self) -> None:
+        if self._commands is not None:
+            self._commands.end()
+            self._commands = None
+
     def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command, cwd=REPOSITORY, env=self.env, capture_output=True, text=True, timeout=60, check=False
         )
-
-    def _is_ready(self) -> bool:
-        # A web of an earlier run may still answer: the run that was started last must have said so itself.
-        if "Goutong 沟通 is ready".encode() not in self.output.read_bytes()[self._output_start :]:
-            return False
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
 
     def __enter__(self) -> LiveStack:
         return self
@@ -156,8 +185,6 @@ class LiveStack:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self.stop()
         self.remove()
 
 

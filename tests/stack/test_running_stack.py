@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("live_stack")
 
 
 def test_a_management_command_with_the_same_data_dir_finds_the_servers(live_stack: LiveStack) -> None:
-    migrations = live_stack.manage("showmigrations", "--plan")
+    migrations = live_stack.manage_from_nothing("showmigrations", "--plan")
 
     assert migrations.returncode == 0, migrations.stderr
     assert "[X]  notify.0001_initial" in migrations.stdout

@@ -24,6 +24,8 @@ from channels.degradation.weights import effective_weights
 from channels.figures import Figures
 from tests.channels.degradation.situations import T0
 
+#: One process plays each weather once, for all that is asked of it.
+pytestmark = pytest.mark.xdist_group("simulation")
 BACK_WITHIN_S = 3600
 
 conditions = st.builds(
