@@ -130,7 +130,8 @@ class To(Input):
 
 
 class Content(Input):
-    """What to say, ready as it is: nothing in it is interpreted."""
+    """What to say, ready as it is: nothing in it is interpreted. An email needs a subject, and text or html; all other
+    channels need text."""
 
     subject: Annotated[Line, StringConstraints(max_length=998)] | None = None
     text: Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_plain_text)] | None = None
@@ -144,15 +145,19 @@ class Common(Input):
     route: Literal["all", "first"] = Field(
         default="all", description="`all`: on every channel. `first`: one after the other, until one is delivered."
     )
-    template: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    template: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = Field(
+        default=None, description="The key of a template. It or `content`, and not both."
+    )
     locale: Locale | None = None
     params: SmallObject = Field(default_factory=dict)
-    content: Content | None = None
+    content: Content | None = Field(default=None, description="What to say where no template says it.")
     priority: PriorityName = "normal"
     category: Annotated[Line, StringConstraints(max_length=64)] | None = None
     send_at: Moment | None = None
     expires_at: Moment | None = None
-    ttl_s: Annotated[int, Field(ge=1, le=_MAX_TTL_S, strict=True)] | None = None
+    ttl_s: Annotated[int, Field(ge=1, le=_MAX_TTL_S, strict=True)] | None = Field(
+        default=None, description="Seconds from `send_at` on, in place of `expires_at`."
+    )
     metadata: SmallObject = Field(default_factory=dict)
     callback_url: Annotated[str, StringConstraints(max_length=2048), AfterValidator(_callback_url)] | None = None
 
