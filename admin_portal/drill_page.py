@@ -82,7 +82,7 @@ def _not_recovered(figures: Mapping[str, Any]) -> str:
         return ""
     still = ", ".join(f"{target.partition(':')[2]} ({_word(state)})" for target, state in figures["still"].items())
     if not still:
-        return _("Nothing was degraded.")
+        return _("The engine degraded nothing.")
     words = _("Watched for %(time)s. Not as before then: %(still)s")
     return words % {"time": span(figures["watched_s"]), "still": still}
 

@@ -17,7 +17,7 @@ from admin_portal.models import DrillRun
 from admin_portal.plans import steps
 from admin_portal.plans.ledger import steps_of
 from channels.models import DegradationEvent
-from channels.names import off_stage, staged
+from channels.names import PinSource, off_stage, staged
 from notify.ids import floor_id
 from notify.models import Attempt, Batch, Delivery, DeliveryKind, DeliveryStatus
 from notify.models.delivery import IN_FLIGHT
@@ -130,10 +130,11 @@ def _attempts(run: DrillRun) -> tuple[list[Sent], list[datetime]]:
 
 
 def _changes(run: DrillRun, since: datetime, until: datetime) -> list[Change]:
-    """What the engine decided of the stage's providers and channels. Before the load it only gets to know who is
-    there."""
+    """What the engine itself decided of the stage's providers and channels: that it takes note of an order of the plan
+    is no finding of its own. Before the load it only gets to know who is there."""
     of_stage = Q(target__startswith=f"provider:{staged('')}") | Q(target__startswith=f"channel:{staged('')}")
-    rows = DegradationEvent.objects.filter(of_stage, at__gte=since, at__lte=until).order_by("at", "pk")[:_MOST_CHANGES]
+    decided = DegradationEvent.objects.filter(of_stage, at__gte=since, at__lte=until).exclude(source=PinSource.DRILL)
+    rows = decided.order_by("at", "pk")[:_MOST_CHANGES]
     return [
         Change(
             at=row.at,

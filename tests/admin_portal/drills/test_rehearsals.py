@@ -11,7 +11,8 @@ from admin_portal.drills import editing as drills
 from admin_portal.models import Drill, DrillRun, Plan, PlanRun
 from admin_portal.plans import editing as plans
 from channels.degradation import pins
-from channels.names import PinSource
+from channels.models import DegradationEvent
+from channels.names import PinSource, staged
 from tests.admin_portal.drills import scene
 from tests.admin_portal.drills.scene import ORIGIN
 from tests.admin_portal.plans import stage
@@ -101,3 +102,22 @@ def test_a_drill_whose_plan_is_retired_by_its_time_does_not_begin_and_says_why()
     run = DrillRun.objects.get()
     assert (run.outcome, run.opened_at, run.is_live) == ("interrupted", None, False)
     assert "plan is retired" in run.end_reason
+
+
+def test_that_the_engine_takes_note_of_an_order_of_the_plan_is_no_finding_of_its_own() -> None:
+    run = _in_the_fault()
+    assert run.faulty_from is not None
+    DegradationEvent.objects.create(
+        target=f"channel:{staged('sms')}",
+        before="normal",
+        after="switched",
+        share_before=1.0,
+        share_after=0.0,
+        reason="switch by wang (drill)",
+        figures={},
+        source=PinSource.DRILL,
+        at=run.faulty_from + timedelta(seconds=2),
+    )
+    figures = _to_its_report(run).figures
+    assert "channel:sms" not in {one["target"] for one in figures["changes"]}
+    assert "channel:sms" not in figures["still"]
