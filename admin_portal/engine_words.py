@@ -107,6 +107,7 @@ _SAME: Final = (
     gettext_noop("attempt %(count)s was the last"),
     gettext_noop("no time for another try: next in %(seconds)s s, %(left)s s left"),
     gettext_noop("on to %(name)s"),
+    gettext_noop("on by another channel"),
     gettext_noop("%(name)s gave up (%(code)s)"),
     gettext_noop("its deadline %(moment)s passed after %(count)s attempts"),
     gettext_noop("the time of this step was over at %(moment)s"),

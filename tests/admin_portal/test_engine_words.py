@@ -78,6 +78,7 @@ OTHERS: Final = (
     "attempt 5 was the last: 503",
     "no time for another try: next in 12.0 s, 3.5 s left; 503",
     "503: held for a person",
+    "503; on by another channel",
     "503; again at 2026-11-29T17:05:01.250Z",
     "sms gave up (attempts_used_up): attempt 5 was the last: 503; on to inapp",
     "its deadline 2026-11-29T17:05:01.250000+00:00 passed after 3 attempts",
