@@ -17,6 +17,8 @@ import yaml
 
 from tests.stack.live import LiveStack
 
+#: For up to so many seconds everybody goes by the configuration that he knew (``CHANNELS["CONFIG_MAX_AGE_S"]``).
+KNOWN_FOR_S = 1.0
 TERMINAL = {"sent", "delivered", "failed", "dead", "expired", "cancelled", "suppressed", "held"}
 
 
@@ -43,11 +45,13 @@ class Company:
         self._key = key
 
     def configure(self, configuration: dict[str, Any]) -> None:
-        """Applies a configuration file."""
+        """Applies a configuration file, and waits until it counts: workers would still send by the providers of the
+        test before, and nothing outside tells what they know."""
         path = self.live.data_dir / f"{self.name}.yaml"
         path.write_text(yaml.safe_dump(configuration, allow_unicode=True))
         applied = self.live.manage("apply_config", str(path))
         assert applied.returncode == 0, applied.stderr + applied.stdout
+        time.sleep(KNOWN_FOR_S)
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> urllib3.BaseHTTPResponse:
         """One request; a body that is bytes goes as it is."""
