@@ -3,8 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 MO := $(patsubst %.po,%.mo,$(wildcard locale/*/LC_MESSAGES/django.po))
-# One more than the two processors it is meant for: tests on live stacks mostly wait.
-PYTEST_ARGS ?= -n 3 --dist loadgroup
+PYTEST_ARGS ?= -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
