@@ -39,8 +39,10 @@ class _Fairness:
         self.slowest: list[dict[str, float]] = []
 
     def fill(self) -> None:
-        """The large application's work."""
+        """The large application's work, and nothing else: what another measure left in a more urgent lane would go
+        before it."""
         with self._rig.database() as cursor:
+            populate.empty(cursor)
             self._queue(cursor, self._large, self.due)
             populate.settle(cursor)
 
