@@ -23,6 +23,7 @@ from django_otp.middleware import OTPMiddleware
 
 from channels.acting import Actor, acting
 from notify.api.authentication import client_address
+from notify.databases import drop_closed_connection
 
 _API = "/api/v1/"
 _NO_DEVICES = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
@@ -60,7 +61,13 @@ class LanguageMiddleware(LocaleMiddleware):
 
 
 class PeopleSessionMiddleware(_ForPeople, SessionMiddleware):
-    """Sessions."""
+    """Sessions: the first thing that a page asks the database for. A connection that died since the last request is
+    replaced here, and costs nobody an error page; for the API, keys see to it."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Finds the session."""
+        drop_closed_connection()
+        super().process_request(request)
 
 
 class PeopleAuthenticationMiddleware(_ForPeople, AuthenticationMiddleware):

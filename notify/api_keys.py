@@ -7,7 +7,6 @@ import hmac
 import ipaddress
 import logging
 import secrets
-import select
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from django.db.models.signals import post_delete, post_save
 
 from channels import signals
 from notify import prepared
+from notify.databases import drop_closed_connection
 from notify.errors import FieldError, InvalidRequest
 from notify.models import ApiKey, Application
 from notify.models.application import Scope
@@ -173,7 +173,7 @@ def find(plain: str) -> ApiKey | None:
     digest = _hash(plain)
     key, until = _believed.get(digest, (None, 0.0))
     if key is not None and time.monotonic() < until:
-        _drop_closed_connection()
+        drop_closed_connection()
         return key
     key = _look_up(plain, digest)
     if key is not None:
@@ -201,20 +201,6 @@ def _look_up(plain: str, digest: str) -> ApiKey | None:
         return None
     key.application = Application.from_db("default", application_fields, row[split:])
     return key
-
-
-def _drop_closed_connection() -> None:
-    """Between requests PostgreSQL says nothing: a connection on which there is something to read was closed by it."""
-    raw = connection.connection
-    if raw is None or connection.in_atomic_block:
-        return
-    if raw.closed:
-        connection.close()
-        return
-    waiting = select.poll()
-    waiting.register(raw.fileno(), select.POLLIN)
-    if waiting.poll(0):
-        connection.close()
 
 
 def note_use(*, key: ApiKey, now: datetime) -> None:

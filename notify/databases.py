@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,21 @@ def is_absence(error: BaseException) -> bool:
     state = getattr(error.__cause__, "pgcode", None) or ""
     of_the_rows = state.startswith(_OF_THE_ROWS) and NO_ROOM not in str(error)
     return isinstance(error, DATABASE_AWAY) and not of_the_rows
+
+
+def drop_closed_connection() -> None:
+    """Lets go of this thread's connection where PostgreSQL has closed it, as after a restart: the next query opens a
+    new one. Costs no round trip: between requests PostgreSQL says nothing, and there is something to read only then."""
+    raw = connection.connection
+    if raw is None or connection.in_atomic_block:
+        return
+    if raw.closed:
+        connection.close()
+        return
+    waiting = select.poll()
+    waiting.register(raw.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        connection.close()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from django_otp.oath import TOTP
 from admin_portal.access import two_factor
 from admin_portal.models import AuditEntry, Authenticator, PersonSession
 from admin_portal.models.two_factor import hashed
+from tests.connections import end_connection
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a-long-pass-phrase-7"
@@ -46,6 +47,13 @@ def sign_in(client: Client, password: str = PASSWORD, *, address: str = HOME, na
 
 def actions(*names: str) -> list[str]:
     return list(AuditEntry.objects.filter(action__in=names).order_by("number").values_list("action", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_died_costs_nobody_an_error_page(li: User) -> None:
+    end_connection()
+
+    assert sign_in(Client(raise_request_exception=False)).status_code == 302
 
 
 # --- guessing ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.test import Client, override_settings
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -17,6 +16,7 @@ from notify import api_keys
 from notify.errors import InvalidRequest
 from notify.models import ApiKey, Application
 from tests.conftest import WaitFor
+from tests.connections import end_connection
 from tests.factories import make_application
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.notify.probe_urls")]
@@ -229,20 +229,10 @@ def test_a_key_that_makes_no_sense_is_not_made(application: Application, options
     assert not ApiKey.objects.exists()
 
 
-def _end_connection() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        (pid,) = cursor.fetchone()
-    other = connection.copy()
-    with other.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
-    other.close()
-
-
 @pytest.mark.django_db(transaction=True)
 def test_a_connection_that_died_costs_no_client_an_error(application: Application) -> None:
     _key, plain = api_keys.create(application=application)
-    _end_connection()
+    end_connection()
 
     found = api_keys.find(plain)
 
@@ -254,7 +244,7 @@ def test_a_connection_that_died_costs_no_client_an_error(application: Applicatio
 def test_nor_does_one_that_died_since_its_key_was_looked_up(application: Application) -> None:
     _key, plain = api_keys.create(application=application)
     api_keys.find(plain)
-    _end_connection()
+    end_connection()
 
     assert api_keys.find(plain) is not None
     assert Application.objects.filter(pk=application.pk).exists()
