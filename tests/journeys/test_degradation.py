@@ -262,7 +262,8 @@ def test_an_order_moves_traffic_within_two_seconds_and_its_end_by_the_clock_give
         made = live_stack.manage("shell", "-v", "0", "-c", code)
         assert made.returncode == 0, made.stderr
         ends_at = float(made.stdout.split()[-1])
-        under = gateways.share("/a", since=ends_at - 4, until=wait_seconds(wait_for, ends_at - time.time()))
+        wait_seconds(wait_for, ends_at - time.time())
+        under = gateways.share("/a", since=ends_at - 4, until=ends_at)
         after = gateways.share("/a", since=ends_at + 2, until=wait_seconds(wait_for, 6))
     wait_for(lambda: set(gateways.taken()) >= set(load.accepted), timeout=30)
     print(f"\nA disabled by hand: {under:.1%} of the first attempts from 2 s on, {after:.0%} from 2 s after the end on")
