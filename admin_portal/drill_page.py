@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
-from admin_portal.board.rows import CHANNEL_STATES, PROVIDER_STATES
 from admin_portal.drills import ledger, measuring, terms
 from admin_portal.drills.plot import Mark, Plot, Series
 from admin_portal.drills.progress import UNDER_LOAD
 from admin_portal.drills.verdict import Finding
 from admin_portal.durations import span
+from admin_portal.engine_words import CHANNEL_STATES, PROVIDER_STATES
 from admin_portal.models import DrillRun
 from admin_portal.models.drills import MOMENTS, DrillPhase
 

@@ -12,9 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from admin_portal.board.queries import Count, ProviderConfig, Ways
 from admin_portal.board.traffic import Traffic, Traffics
-from admin_portal.engine_words import CHANNEL_STATES as CHANNEL_STATES
-from admin_portal.engine_words import PROVIDER_STATES as PROVIDER_STATES
-from admin_portal.engine_words import SOURCES, told
+from admin_portal.engine_words import CHANNEL_STATES, PROVIDER_STATES, SOURCES, told
 from admin_portal.steering.actions import describe_target
 from channels.degradation import pin
 from channels.degradation.pin import PinSpec
