@@ -91,6 +91,11 @@ class Histogram:
         return b"".join(_PAIR.pack(where, min(count, _MOST)) for where, count in sorted(self.counts.items()))
 
     @classmethod
-    def unpack(cls, packed: bytes) -> Histogram:
-        """What ``pack`` wrote."""
-        return cls(dict(_PAIR.iter_unpack(packed)))
+    def unpack(cls, *packed: bytes) -> Histogram:
+        """What ``pack`` wrote; of several, their sum."""
+        counts: dict[int, int] = {}
+        if packed:
+            counts.update(_PAIR.iter_unpack(packed[0]))
+        for where, count in _PAIR.iter_unpack(b"".join(packed[1:])):
+            counts[where] = counts.get(where, 0) + count
+        return cls(counts)

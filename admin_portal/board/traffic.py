@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from channels.histogram import Histogram
@@ -21,22 +22,25 @@ _LATELY: Final = 5
 Row = tuple[str, str, datetime, int, int, bytes | memoryview]
 
 
-@dataclass(slots=True)
+@dataclass
 class Tally:
     """So many messages in a span of time."""
 
     successes: int = 0
     faults: int = 0
-    latency: Histogram = field(default_factory=Histogram)
+    #: How long they took, minute by minute, as the rows have it: most of it nobody asks for.
+    packed: list[bytes] = field(default_factory=list)
 
-    def add(self, successes: int, faults: int, latency: Histogram) -> None:
-        """Adds what a minute of a provider has counted."""
+    def add(self, successes: int, faults: int, packed: bytes) -> None:
+        """Adds what a minute of a provider has counted; not after ``latency`` was read."""
         self.successes += successes
         self.faults += faults
-        if self.latency.counts:
-            self.latency.merge(latency)
-        else:  # copying is a tenth of the work, and most have one minute
-            self.latency = Histogram(dict(latency.counts))
+        self.packed.append(packed)
+
+    @cached_property
+    def latency(self) -> Histogram:
+        """How long they took: milliseconds."""
+        return Histogram.unpack(*self.packed)
 
     @property
     def success_rate(self) -> float | None:
@@ -107,19 +111,15 @@ def add_up(rows: Iterable[Row], *, now: datetime) -> Traffics:
     first = _first_minute(now)
     providers: dict[str, Traffic] = defaultdict(Traffic)
     channels: dict[str, Traffic] = defaultdict(Traffic)
-    channel_of: dict[str, str] = {}
     for provider, channel, minute, successes, faults, packed in rows:
         place = int((minute - first).total_seconds()) // 60
         if not 0 <= place < MINUTES:
             continue
-        channel_of[provider] = channel
-        traffic, latency = providers[provider], Histogram.unpack(bytes(packed))
         # The present minute has hardly begun: it says how well, but not how many.
-        if MINUTES - 1 - _LATELY <= place < MINUTES - 1:
-            traffic.lately.add(successes, faults, latency)
-        traffic.spans[place // _SPAN].add(successes, faults, latency)
-    for provider, traffic in providers.items():
-        whole = channels[channel_of[provider]]
-        for mine, theirs in zip((whole.lately, *whole.spans), (traffic.lately, *traffic.spans), strict=True):
-            mine.add(theirs.successes, theirs.faults, theirs.latency)
+        is_lately = MINUTES - 1 - _LATELY <= place < MINUTES - 1
+        latency = bytes(packed)
+        for traffic in (providers[provider], channels[channel]):
+            traffic.spans[place // _SPAN].add(successes, faults, latency)
+            if is_lately:
+                traffic.lately.add(successes, faults, latency)
     return Traffics(providers, channels)

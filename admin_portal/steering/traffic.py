@@ -7,7 +7,7 @@ and apart from them the latest critical ones, which may be rare. Both are bounde
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -70,18 +70,18 @@ def read(*, now: datetime) -> Traffic:
 def _flows(now: datetime) -> dict[str, Flow]:
     tries: Counter[str] = Counter()
     peaks: Counter[str] = Counter()
-    latencies: dict[str, Histogram] = {}
+    latencies: dict[str, list[bytes]] = defaultdict(list)
     minutes = ProviderMinute.objects.filter(minute__gt=now - SPAN, minute__lte=now)
     for name, count, packed in minutes.values_list("provider", "tries", "latency_ms"):
         tries[name] += count
         peaks[name] = max(peaks[name], count)
-        latencies.setdefault(name, Histogram()).merge(Histogram.unpack(bytes(packed)))
+        latencies[name].append(bytes(packed))
     rows = Provider.objects.values_list("name", "rate_limit", "max_concurrency")
     return {
         name: Flow(
             per_s=tries[name] / SPAN.total_seconds(),
             peak_per_s=peaks[name] / 60,
-            capacity_per_s=capacity(rate, concurrency, latencies.get(name, Histogram()).quantile(0.5)),
+            capacity_per_s=capacity(rate, concurrency, Histogram.unpack(*latencies[name]).quantile(0.5)),
         )
         for name, rate, concurrency in rows
     }

@@ -52,6 +52,15 @@ def test_what_is_written_down_is_read_again(values: list[float]) -> None:
     assert counted.total == len(values)
 
 
+@given(VALUES, VALUES, VALUES)
+def test_several_that_are_written_down_are_read_as_their_sum(
+    one: list[float], two: list[float], three: list[float]
+) -> None:
+    parts = [histogram(values).pack() for values in (one, two, three)]
+    assert Histogram.unpack(*parts) == histogram(one + two + three)
+    assert Histogram.unpack() == Histogram()
+
+
 @given(VALUES, st.floats(min_value=0.02, max_value=1e9))
 def test_what_is_within_a_limit_is_counted_to_a_tenth_of_it(values: list[float], limit: float) -> None:
     within = histogram(values).up_to(limit)
