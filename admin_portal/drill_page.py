@@ -15,6 +15,7 @@ from admin_portal.drills.progress import UNDER_LOAD
 from admin_portal.drills.verdict import Finding
 from admin_portal.durations import span
 from admin_portal.engine_words import CHANNEL_STATES, PROVIDER_STATES
+from admin_portal.kept_words import unpack
 from admin_portal.models import DrillRun
 from admin_portal.models.drills import MOMENTS, DrillPhase
 
@@ -111,7 +112,7 @@ def _lines(run: DrillRun, figures: Mapping[str, Any]) -> list[Line]:
         at, is_plan = datetime.fromisoformat(one["at"]), one["source"] == "plan"
         words = _("the plan") if is_plan else f"{_word(one['before'])} → {_word(one['after'])}"
         after_s = (at - run.faulty_from).total_seconds()
-        found.append(Line(at, after_s, one["target"].partition(":")[2], words, one["reason"], is_plan))
+        found.append(Line(at, after_s, one["target"].partition(":")[2], words, str(unpack(one["reason"])), is_plan))
     return found
 
 

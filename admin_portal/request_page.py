@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from admin_portal.audit import reading
 from admin_portal.models import Approval, AuditEntry, DegradationRequest
 from admin_portal.models.requests import Review
-from admin_portal.steering import actions, approval, ledger, people
+from admin_portal.steering import action_words, approval, ledger, people
 from admin_portal.steering.approval import Move, State
 from admin_portal.steering.prediction import Prediction
 
@@ -152,6 +152,16 @@ def may_change(row: DegradationRequest, user: Person) -> bool:
     return mine and State(row.state) in approval.TRANSITIONS[Move.CHANGE]
 
 
+def offer(row: DegradationRequest, user: Person, *, version: int, now: datetime) -> dict[str, Any]:
+    """What ``user``, who was shown ``version`` of it, may do: nothing before they have looked again, where it was
+    changed since. ``stamp`` changes whenever something else is offered."""
+    if version != row.version:
+        return {"buttons": [], "may_change": False, "is_outdated": True, "stamp": "outdated"}
+    found, changeable = buttons(row, user, now=now), may_change(row, user)
+    verbs = [button.verb for button in found] + ["change"] * changeable
+    return {"buttons": found, "may_change": changeable, "is_outdated": False, "stamp": "-".join([row.state, *verbs])}
+
+
 def _has_approved(row: DegradationRequest, user: Person, now: datetime) -> bool:
     return user.pk in {one.by for one in ledger.case_of(row).counting(now=now)}
 
@@ -162,7 +172,7 @@ def context(row: DegradationRequest, user: Person, *, now: datetime) -> dict[str
     counting = {one.by for one in case.counting(now=now)}
     return {
         "row": row,
-        "what": actions.describe(ledger.action_of(row)),
+        "what": action_words.describe(ledger.action_of(row)),
         "state": State(row.state),
         "approvals": [
             {"one": one, "counts": one.approver_id in counting and one.version == row.version}

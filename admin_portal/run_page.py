@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from admin_portal.kept_words import Sayable
 from admin_portal.models import AuditEntry, PlanRun, RunStep
 from admin_portal.models.plans import Phase, StepState
 from admin_portal.models.requests import Review
@@ -84,7 +85,7 @@ _LOOKS: Final[Mapping[StepState, tuple[str, str]]] = {
     StepState.LOST: ("link_off", "bad"),
 }
 #: The words that the engine keeps of a step; anything else is what could not be done, in words already.
-_OUTCOMES: Final[Mapping[str, Any]] = {
+_OUTCOMES: Final[Mapping[Sayable, Any]] = {
     "met": gettext_lazy("The condition was met."),
     "time": gettext_lazy("Its time was over."),
     "not_met": gettext_lazy("It was not so."),

@@ -16,6 +16,9 @@ from channels.specs import ProviderSpec
 
 #: What was chosen for a stage in its last moment still goes over the lines that it had.
 _LINGERS_S: Final = 2.0
+#: Who is played and was not asked for so long has nothing to do any more, or plays again on a line of its own: a stage
+#: may be closed long before its end.
+_IDLE_S: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -37,9 +40,13 @@ class Pace:
             self._per_second = self._done / elapsed
             self._since, self._done = time.monotonic(), 0
 
+    def silence_s(self) -> float:
+        """For how long nothing was counted."""
+        return time.monotonic() - self._since
+
     def per_second(self) -> float:
         """The pace; while no answer comes, not more than the silence allows."""
-        silence = time.monotonic() - self._since
+        silence = self.silence_s()
         return min(self._per_second, (self._done + 1) / silence) if silence > 0.25 else self._per_second
 
 
@@ -104,21 +111,26 @@ class Lines:
                 if old is not None:
                     self._retire(old)
                 if spec.ends_at is not None:
-                    self._end_at(spec.ends_at, line)
+                    self._watch(line, spec.ends_at)
         return line
 
-    def _end_at(self, moment: datetime, line: Line) -> None:
-        """Takes a line out of use shortly after ``moment``: its threads would wait for ever for somebody who plays."""
-        wait_s = max(0.0, (moment - datetime.now(UTC)).total_seconds()) + _LINGERS_S
-        timer = Timer(wait_s, self._end, args=(line,))
+    def _watch(self, line: Line, ends_at: datetime) -> None:
+        """Takes a line out of use shortly after ``ends_at``, or earlier when it has nothing to do: its threads would
+        wait for ever for somebody who plays."""
+        timer = Timer(min(_left_s(ends_at), _IDLE_S), self._end_or_watch, args=(line, ends_at))
         timer.daemon = True
         timer.start()
 
-    def _end(self, line: Line) -> None:
+    def _end_or_watch(self, line: Line, ends_at: datetime) -> None:
         with self._lock:
-            if self._lines.get(line.spec.name) is line:
+            if self._lines.get(line.spec.name) is not line:
+                return
+            is_idle = line.bulkhead.idle and line.pace.silence_s() >= _IDLE_S
+            if is_idle or not _left_s(ends_at):
                 del self._lines[line.spec.name]
                 self._retire(line)
+                return
+        self._watch(line, ends_at)
 
     def _retire(self, line: Line) -> None:
         self._replaced = [one for one in self._replaced if not one.bulkhead.idle] + [line]
@@ -128,6 +140,11 @@ class Lines:
         """The lines that are open, and those that were replaced and still have something on them."""
         with self._lock:
             return [*self._lines.values(), *self._replaced]
+
+
+def _left_s(ends_at: datetime) -> float:
+    """For how long a line is still of use on a stage that ends then."""
+    return max(0.0, (ends_at - datetime.now(UTC)).total_seconds() + _LINGERS_S)
 
 
 #: The lines of this process.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -20,11 +20,13 @@ from django.conf import settings
 from django.db import Error as DatabaseFailure
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
+from django.utils.translation import gettext_noop as _
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from monitoring.lookout import Lookout, NoAnswerError, Question, with_database
 from monitoring.readings import LaneReading, reader
+from monitoring.remarks import NOTHING, Remark
 from notify import saturation
 from notify.shaving import State
 
@@ -51,7 +53,7 @@ class Check:
 
     status: Status
     ms: float = 0.0
-    detail: str = ""
+    detail: Remark = NOTHING
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -72,14 +74,18 @@ class Report:
         return {
             "status": self.status.value,
             "checks": {
-                name: {"status": check.status.value, "ms": check.ms, "detail": check.detail, **check.more}
+                name: {"status": check.status.value, "ms": check.ms, "detail": str(check.detail), **check.more}
                 for name, check in self.checks.items()
             },
         }
 
 
 class _RefusedError(Exception):
-    """A dependency answered, and the answer is no. Its text is shown to everybody."""
+    """A dependency answered, and the answer is no. The remark is shown to everybody."""
+
+    def __init__(self, words: str, **values: object) -> None:
+        super().__init__(words)
+        self.remark = Remark(words, values)
 
 
 #: Without these nothing can be accepted.
@@ -152,7 +158,7 @@ class Doctor:
         if self._is_migrated:
             return Check(Status.OK)
         if database.status is not Status.OK:
-            return Check(Status.UNAVAILABLE, detail="unknown while the database is away")
+            return Check(Status.UNAVAILABLE, detail=Remark(_("unknown while the database is away")))
         check = _await(self._database.submit(_timed(with_database(_check_migrations))), timeout=TIMEOUT_S)
         self._is_migrated = check.status is Status.OK
         return check
@@ -167,16 +173,16 @@ def _timed(check: Callable[[], None]) -> Callable[[], Check]:
 
     def run() -> Check:
         started = time.perf_counter()
-        status, detail = Status.UNAVAILABLE, ""
+        status, detail = Status.UNAVAILABLE, NOTHING
         try:
             check()
             status = Status.OK
         except _RefusedError as failure:
-            detail = str(failure)
+            detail = failure.remark
         except DatabaseFailure:
-            detail = "does not answer"
+            detail = Remark(_("does not answer"))
         except Exception as error:  # noqa: BLE001  (every driver has its own, and a probe has to answer)
-            detail = f"does not answer ({type(error).__name__})"
+            detail = Remark(_("does not answer (%(error)s)"), {"error": type(error).__name__})
         return Check(status, ms=round((time.perf_counter() - started) * 1000, 1), detail=detail)
 
     return run
@@ -187,7 +193,8 @@ def _await(question: Question, *, timeout: float) -> Check:
         check: Check = question.wait(timeout)
     except NoAnswerError:
         question.is_abandoned = True
-        return Check(Status.UNAVAILABLE, ms=TIMEOUT_S * 1000, detail=f"no answer within {TIMEOUT_S:g} s")
+        detail = Remark(_("no answer within %(seconds)s s"), {"seconds": f"{TIMEOUT_S:g}"})
+        return Check(Status.UNAVAILABLE, ms=TIMEOUT_S * 1000, detail=detail)
     return check
 
 
@@ -196,17 +203,17 @@ def _check_database(connection: BaseDatabaseWrapper) -> None:
         cursor.execute("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')")
         in_recovery, read_only = cursor.fetchone()
     if in_recovery:
-        raise _RefusedError("a standby: it takes no writes")
+        raise _RefusedError(_("a standby: it takes no writes"))
     if read_only != "off":
-        raise _RefusedError("read-only")
+        raise _RefusedError(_("read-only"))
 
 
 def _check_migrations(connection: BaseDatabaseWrapper) -> None:
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if plan:
-        first = plan[0][0]
-        raise _RefusedError(f"{len(plan)} not applied, the first is {first.app_label}.{first.name}")
+        first = f"{plan[0][0].app_label}.{plan[0][0].name}"
+        raise _RefusedError(_("%(count)s not applied, the first is %(first)s"), count=len(plan), first=first)
 
 
 def _check_redis() -> None:
@@ -229,18 +236,24 @@ def _check_broker() -> None:
 def _check_lanes() -> Check:
     readings = reader.latest()
     if readings is None or readings.lanes is None:
-        return Check(Status.OK, detail="not read yet")
+        return Check(Status.OK, detail=Remark(_("not read yet")))
     stalled = [lane.name for lane in readings.lanes if lane.stalled]
     refusing = [lane.name for lane in readings.lanes if lane.state is State.REFUSING]
-    faults = (
-        f"nobody works on {', '.join(stalled)}" if stalled else "",
-        f"at the hard limit, refusing: {', '.join(refusing)}" if refusing else "",
-    )
     return Check(
         Status.DEGRADED if stalled or refusing else Status.OK,
-        detail="; ".join(fault for fault in faults if fault),
+        detail=_of_lanes(stalled, refusing),
         more={"lanes": [_describe(lane) for lane in readings.lanes if lane.depth or lane.state is not State.OPEN]},
     )
+
+
+def _of_lanes(stalled: Sequence[str], refusing: Sequence[str]) -> Remark:
+    words = {
+        (False, False): "",
+        (True, False): _("nobody works on %(stalled)s"),
+        (False, True): _("at the hard limit, refusing: %(refusing)s"),
+        (True, True): _("nobody works on %(stalled)s; at the hard limit, refusing: %(refusing)s"),
+    }[bool(stalled), bool(refusing)]
+    return Remark(words, {"stalled": ", ".join(stalled), "refusing": ", ".join(refusing)})
 
 
 def _describe(lane: LaneReading) -> dict[str, Any]:
@@ -259,7 +272,7 @@ def _tell_change(before: Report | None, after: Report) -> None:
     if before is None and after.status is Status.OK:
         return
     if before is None or before.status is not after.status:
-        failing = {name: check.detail for name, check in after.checks.items() if check.status is not Status.OK}
+        failing = {name: str(check.detail) for name, check in after.checks.items() if check.status is not Status.OK}
         _log.warning(
             "readiness is %s",
             after.status.value,

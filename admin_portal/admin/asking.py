@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -18,7 +18,7 @@ from admin_portal.admin.base import ModelAdmin, page
 from admin_portal.models import DegradationRequest
 from admin_portal.models.requests import RequestState
 from admin_portal.request_form import RequestForm, fresh, initial_of, live_requests, token_of
-from admin_portal.steering import actions, breaking, checking, people, requests, surroundings
+from admin_portal.steering import action_words, breaking, checking, people, requests, surroundings
 from admin_portal.steering.errors import InvalidAction, NotPermitted, SteeringError
 from admin_portal.steering.ledger import Terms
 from admin_portal.steering.prediction import Prediction
@@ -34,9 +34,9 @@ def person(request: HttpRequest) -> User:
     return request.user
 
 
-def version_of(request: HttpRequest) -> int:
-    """The version that the page was of, on which somebody pressed a button; none that there is, if it does not say."""
-    written = request.POST.get("version", "")
+def version_of(sent: QueryDict) -> int:
+    """The version that the page was of which sent this; none that there is, if it does not say."""
+    written = sent.get("version", "")
     return int(written) if written.isdecimal() and len(written) < 10 else -1
 
 
@@ -85,7 +85,7 @@ def _send(
         if row is None:
             row = requests.draft(terms=terms, form_token=token_of(form), **who)
         else:
-            row = requests.change(request_id=row.pk, version=version_of(request), terms=terms, **who)
+            row = requests.change(request_id=row.pk, version=version_of(request.POST), terms=terms, **who)
         if step == "send" and (row.state == RequestState.DRAFT or not row.submitted_at):
             row = requests.submit(request_id=row.pk, version=row.version, **who)
             done = _("Sent.")
@@ -121,7 +121,7 @@ def _preview_page(
         title=_("What this would do"),
         obj=row,
         row=row,
-        what=actions.describe(terms.action),
+        what=action_words.describe(terms.action),
         terms=terms,
         effect=effect,
         needed=requests.approvals_needed(terms),

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -102,7 +103,8 @@ class PlanRunAdmin(SteeredAdmin):
 
     @display(description=_("plan"))
     def shown_plan(self, run: PlanRun) -> SafeString:
-        return link("admin_portal_plan", run.plan_id, f"{run.plan} v{run.version.number}")
+        plan = link("admin_portal_plan", run.plan_id, f"{run.plan} v{run.version.number}")
+        return plan if run.drill_id is None else format_html("{} {}", plan, label("cancelled", _("rehearsal")))
 
     @display(description=_("state"))
     def shown_state(self, run: PlanRun) -> SafeString:
@@ -141,7 +143,9 @@ class PlanRunAdmin(SteeredAdmin):
         """The part of the page that changes by itself; with the buttons, when others are offered than the page has."""
         run = self._run(request, pk)
         context = self._standing(request, run)
-        context["new_buttons"] = request.GET.get("stamp", "") not in ("", context["stamp"])
+        context["has_news"] = request.GET.get("stamp", "") not in ("", context["stamp"])
+        if context["has_news"]:
+            context["history"] = run_page.history(run)
         # What somebody is writing stays: the form that skips is only told of the step.
         context["new_position"] = context["position"] if run_page.SKIP in context["buttons"] else None
         response = render(request, "admin_portal/plans/run_standing.html", context)

@@ -22,7 +22,7 @@ from admin_portal.admin.filters import FieldFilter
 from admin_portal.admin.steered import SEVERITY_LOOKS, SteeredAdmin
 from admin_portal.models import Approval, DegradationRequest
 from admin_portal.models.requests import RequestState, Review
-from admin_portal.steering import actions, approval, breaking, ledger, people, requests
+from admin_portal.steering import action_words, approval, breaking, ledger, people, requests
 from admin_portal.steering.errors import NotPermitted, SteeringError
 from notify.api.authentication import client_address
 
@@ -125,7 +125,7 @@ class DegradationRequestAdmin(SteeredAdmin):
 
     @display(description=_("what"))
     def what(self, row: DegradationRequest) -> str:
-        return actions.describe(ledger.action_of(row))
+        return action_words.describe(ledger.action_of(row))
 
     @display(description=_("state"))
     def shown_state(self, row: DegradationRequest) -> SafeString:
@@ -134,21 +134,17 @@ class DegradationRequestAdmin(SteeredAdmin):
     # --- one request --------------------------------------------------------------------------------------------------
 
     def title(self, obj: DegradationRequest) -> str:
-        return f"#{obj.pk} {actions.describe(ledger.action_of(obj))}"
+        return f"#{obj.pk} {action_words.describe(ledger.action_of(obj))}"
 
     def detail_context(self, request: HttpRequest, obj: DegradationRequest) -> dict[str, Any]:
         """How it stands, and what this person may do."""
+        return self._standing(request, obj, version=obj.version)
+
+    def _standing(self, request: HttpRequest, obj: DegradationRequest, *, version: int) -> dict[str, Any]:
         now = timezone.now()
         return {
-            **self._standing(request, obj),
-            "buttons": request_page.buttons(obj, request.user, now=now),
-            "may_change": request_page.may_change(obj, request.user),
-        }
-
-    def _standing(self, request: HttpRequest, obj: DegradationRequest) -> dict[str, Any]:
-        found = request_page.context(obj, request.user, now=timezone.now())
-        return {
-            **found,
+            **request_page.context(obj, request.user, now=now),
+            **request_page.offer(obj, request.user, version=version, now=now),
             "shown_state": _state(obj),
             "shown_severity": label(SEVERITY_LOOKS[obj.severity], obj.get_severity_display()),
         }
@@ -163,9 +159,11 @@ class DegradationRequestAdmin(SteeredAdmin):
         ]
 
     def standing_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The part of the page that changes by itself."""
+        """The part of the page that changes by itself; with the buttons, when others are offered than the page has."""
         row = self._row(request, pk)
-        response = render(request, "admin_portal/steering/standing.html", self._standing(request, row))
+        context = self._standing(request, row, version=asking.version_of(request.GET))
+        context["has_news"] = request.GET.get("stamp", "") not in ("", context["stamp"])
+        response = render(request, "admin_portal/steering/standing.html", context)
         alive = row.state in approval.LIVE or row.review == Review.DUE
         response.status_code = 200 if alive else STOP_POLLING
         response["Cache-Control"] = "no-store"
@@ -183,7 +181,7 @@ class DegradationRequestAdmin(SteeredAdmin):
         try:
             do(
                 request_id=row.pk,
-                version=asking.version_of(request),
+                version=asking.version_of(request.POST),
                 by=asking.person(request),
                 origin=client_address(request),
                 now=timezone.now(),

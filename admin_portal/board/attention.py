@@ -85,7 +85,7 @@ def _system(scene: Scene) -> Iterator[Item]:
         if check is not None and check.status is not Status.OK:
             gravity = Gravity.ALARM if name in ("database", "migrations") else Gravity.WARNING
             text = _("%(name)s is not well") % {"name": label}
-            yield Item(gravity=gravity, icon="dns", text=text, detail=check.detail, anchor="board-system")
+            yield Item(gravity=gravity, icon="dns", text=text, detail=check.detail.told(), anchor="board-system")
     if scene.unread:
         text = _("Some of this can't be read: the database is busy")
         yield Item(gravity=Gravity.WARNING, icon="hourglass_disabled", text=text)

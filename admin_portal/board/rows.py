@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from admin_portal.board.queries import Count, ProviderConfig, Ways
 from admin_portal.board.traffic import Traffic, Traffics
 from admin_portal.engine_words import CHANNEL_STATES, PROVIDER_STATES, SOURCES, told
-from admin_portal.steering.actions import describe_target
+from admin_portal.steering.action_words import describe_target
 from channels.degradation import pin
 from channels.degradation.pin import PinSpec
 from channels.degradation.standing import (

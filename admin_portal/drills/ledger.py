@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from admin_portal import audit
 from admin_portal.drills.progress import Schedule, Standing
 from admin_portal.drills.terms import Terms
+from admin_portal.kept_words import Sayable, in_english
 from admin_portal.models import Drill, DrillRun
 from admin_portal.models.drills import MOMENTS, DrillPhase
 from admin_portal.steering import ledger as steering
@@ -91,7 +92,7 @@ def note(
     before: Mapping[str, Any] | None = None,
     actor: str = "",
     origin: str = "",
-    reason: str = "",
+    reason: Sayable = "",
     more: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes into the audit what was done to ``run``: last in its transaction. Without an ``actor`` it was the platform
@@ -103,7 +104,7 @@ def note(
         target=f"drill_run:{run.pk}",
         before=before,
         after={**status(run), "drill": run.drill.name, **(more or {})},
-        reason=reason,
+        reason=in_english(reason),
         now=now,
     )
 

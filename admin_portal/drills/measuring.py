@@ -13,6 +13,7 @@ from admin_portal.drills import ledger, rehearsing, timings
 from admin_portal.drills.load import APPLICATION
 from admin_portal.drills.plot import Series
 from admin_portal.drills.timings import Change, Fault, Sent
+from admin_portal.kept_words import pack
 from admin_portal.models import DrillRun
 from admin_portal.plans import steps
 from admin_portal.plans.ledger import steps_of
@@ -43,7 +44,7 @@ def read(run: DrillRun, *, now: datetime) -> dict[str, Any]:
     sent, failed = _attempts(run)
     changes = [*_changes(run, plan.load_from, until), *_steps(run)]
     fault = Fault(channel=terms.channel, provider=terms.provider, begins=plan.faulty_from, ends=plan.faulty_until)
-    found = timings.measure(changes, sent, fault=fault)
+    found, plan_went = timings.measure(changes, sent, fault=fault), rehearsing.outcome(run)
     return {
         **_counts(run),
         "detect_s": found.detect_s,
@@ -52,7 +53,7 @@ def read(run: DrillRun, *, now: datetime) -> dict[str, Any]:
         "watched_s": max(0.0, round((until - plan.faulty_until).total_seconds(), 1)),
         "still": dict(found.still),
         "refused": run.refused,
-        "plan": rehearsing.outcome(run),
+        "plan": None if plan_went is None else pack(plan_went),
         "by_provider": [
             {"provider": name, "channel": channel, "sent": number}
             for (channel, name), number in sorted(Counter((one.channel, one.provider) for one in sent).items())
@@ -168,7 +169,7 @@ def _steps(run: DrillRun) -> list[Change]:
             after=action.kind,
             share_before=1.0,
             share_after=0.0,
-            reason=steps.numbered(row.position + 1, steps.describe(does[row.position])),
+            reason=pack(steps.numbered(row.position + 1, steps.worded(does[row.position]))),
             source="plan",
         )
         for row in found.steps.order_by("position")

@@ -11,8 +11,9 @@ from uuid import uuid5
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils.translation import gettext as _
 
+from admin_portal.kept_words import Sayable, in_english
+from admin_portal.kept_words import Words as _
 from admin_portal.models import DrillRun, PlanRun, PlanVersion
 from admin_portal.plans import ledger, progress, running, steps
 from admin_portal.plans.progress import Phase, RunEnd, StepState
@@ -30,7 +31,7 @@ def start(run: DrillRun, *, version: PlanVersion, now: datetime) -> PlanRun:
         form_token=uuid5(run.pk, "plan"),
         plan=version.plan,
         version=version,
-        reason=_("drill: %(drill)s") % {"drill": run.drill},
+        reason=in_english(_("drill: %(drill)s") % {"drill": run.drill}),
         severity=Severity.LOW,
         lasts_s=_LASTS_S,
         drill_id=run.pk,
@@ -44,7 +45,7 @@ def start(run: DrillRun, *, version: PlanVersion, now: datetime) -> PlanRun:
     return plan_run
 
 
-def outcome(run: DrillRun) -> str | None:
+def outcome(run: DrillRun) -> Sayable | None:
     """How the plan went: empty, when all its steps were done; else where it stopped. None without a plan."""
     if run.plan_version_id is None:
         return None
@@ -58,22 +59,22 @@ def outcome(run: DrillRun) -> str | None:
     if found.phase == Phase.PAUSED:
         return found.pause_reason
     if found.state == State.ENDED:
-        return found.end_reason or str(found.get_end_display())
+        return found.end_reason or RunEnd(found.end).label
     return _under_way(found)
 
 
-def _failed_step(found: PlanRun) -> str:
+def _failed_step(found: PlanRun) -> Sayable:
     lost = found.steps.filter(state__in=(StepState.SKIPPED, StepState.LOST, StepState.FAILED)).first()
     if lost is None:
         return ""
-    return steps.numbered(lost.position + 1, str(lost.get_state_display()))
+    return steps.numbered(lost.position + 1, StepState(lost.state).label)
 
 
-def _under_way(found: PlanRun) -> str:
+def _under_way(found: PlanRun) -> Sayable:
     position = ledger.progress_of(found).current
     if position is None:
-        return str(found.get_phase_display())
-    return steps.numbered(position + 1, steps.describe(ledger.steps_of(found)[position]))
+        return Phase(found.phase).label
+    return steps.numbered(position + 1, steps.worded(ledger.steps_of(found)[position]))
 
 
 def stop(run: DrillRun, *, now: datetime) -> None:

@@ -12,12 +12,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext as _
 
 from admin_portal.drills import alarm, ledger, load, measuring, progress, rehearsing, scheduling, staging, verdict
 from admin_portal.drills.progress import Move, Schedule
 from admin_portal.drills.terms import SETTLE_S, validate
 from admin_portal.drills.verdict import Measured
+from admin_portal.kept_words import Sayable, Words
+from admin_portal.kept_words import Words as _
 from admin_portal.models import DrillRun, Plan
 from admin_portal.models.drills import DrillOutcome, DrillPhase
 from admin_portal.steering import surroundings
@@ -83,7 +84,7 @@ def _look(run_id: UUID, now: datetime) -> _Seen:
     return _Seen(settled=settled, figures=measuring.read(run, now=now) if move is Move.MEASURE else {})
 
 
-def _act(run: DrillRun, move: Move, seen: _Seen, *, now: datetime) -> tuple[str, str]:
+def _act(run: DrillRun, move: Move, seen: _Seen, *, now: datetime) -> tuple[str, Sayable]:
     """Makes ``move`` in the row and in the world; returns its name in the audit, and why."""
     if move is Move.OPEN:
         return _open(run, now=now)
@@ -108,11 +109,13 @@ def _act(run: DrillRun, move: Move, seen: _Seen, *, now: datetime) -> tuple[str,
     return str(run.phase), run.end_reason
 
 
-def _open(run: DrillRun, *, now: datetime) -> tuple[str, str]:
+def _open(run: DrillRun, *, now: datetime) -> tuple[str, Sayable]:
     terms, version = ledger.terms_of(run), run.plan_version
     # Things may have changed since it was written.
     faults = validate(terms, has_plan=version is not None, setup=surroundings.names())
-    reason = " ".join(map(str, faults)) or staging.obstacle(terms, version=version, now=now)
+    reason = (
+        Words.together([one.words for one in faults]) if faults else staging.obstacle(terms, version=version, now=now)
+    )
     if reason:
         return _cancel(run, reason, now=now)
     schedule = Schedule.of(terms, opens_at=now)
@@ -128,14 +131,14 @@ def _open(run: DrillRun, *, now: datetime) -> tuple[str, str]:
     return str(run.phase), ""
 
 
-def _cancel(run: DrillRun, reason: str, *, now: datetime) -> tuple[str, str]:
+def _cancel(run: DrillRun, reason: Sayable, *, now: datetime) -> tuple[str, Sayable]:
     """It could not even begin."""
     end(run, outcome=DrillOutcome.INTERRUPTED, reason=reason, by="", now=now)
     alarm.raise_for(run, now=now)
     return "not_begun", reason
 
 
-def _give_up(run: DrillRun, *, now: datetime) -> tuple[str, str]:
+def _give_up(run: DrillRun, *, now: datetime) -> tuple[str, Sayable]:
     gap = 0.0 if run.driven_until is None else (now - run.driven_until).total_seconds()
     reason = _("nobody drove it for %(seconds)d s: the control worker was away") % {"seconds": gap}
     run.longest_gap_s = max(run.longest_gap_s, gap)
@@ -143,7 +146,7 @@ def _give_up(run: DrillRun, *, now: datetime) -> tuple[str, str]:
     return "given_up", reason
 
 
-def end(run: DrillRun, *, outcome: DrillOutcome, reason: str, by: str, now: datetime) -> None:
+def end(run: DrillRun, *, outcome: DrillOutcome, reason: Sayable, by: str, now: datetime) -> None:
     """Restores at once and sends nothing more; what was sent comes to its end, and then it is measured. In the caller's
     transaction, with the row locked; the caller saves it."""
     run.outcome, run.end_reason, run.ended_by = outcome, reason, by

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.utils.translation import gettext as _
-
 from admin_portal.drills import load
 from admin_portal.drills.progress import Schedule
 from admin_portal.drills.terms import Terms
+from admin_portal.kept_words import Sayable
+from admin_portal.kept_words import Words as _
 from admin_portal.models import DrillRun, PlanVersion
 from admin_portal.plans import steps
 from admin_portal.steering import surroundings
@@ -39,7 +39,7 @@ def _channels_of(action: Action, setup: Setup) -> list[str]:
     return found
 
 
-def obstacle(terms: Terms, *, version: PlanVersion | None, now: datetime) -> str:
+def obstacle(terms: Terms, *, version: PlanVersion | None, now: datetime) -> Sayable:
     """Why a drill could measure nothing now, whatever it says, in words; empty: nothing stands in its way."""
     if version is not None and version.plan.retired_at is not None:
         return _("Its plan is retired.")

@@ -44,6 +44,23 @@ STARTERS: Final[dict[str, tuple[str, str, int | None, Terms]]] = {
             hypothesis=Hypothesis(detect_within_s=40, switch_within_s=45),
         ),
     ),
+    # A short fault, so that its probes have not learned to wait; watched until the last step of the ramp. Lively, so
+    # that the first step is enough to be judged by.
+    "push-north-comes-back": (
+        "push-north fails for a moment, and gets its share back",
+        "",
+        None,
+        Terms(
+            channel="push",
+            fault=FaultKind.ERRORS,
+            provider="push-north",
+            rate_per_s=15,
+            warm_s=10,
+            fault_s=15,
+            recover_s=180,
+            hypothesis=Hypothesis(detect_within_s=10, switch_within_s=15, recover_within_s=170, undelivered_at_most=0),
+        ),
+    ),
     "sms-out": (
         "SMS is out, people are called instead",
         "sms-to-voice",

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from django.utils.translation import gettext as _
-
 from admin_portal.drills.hypothesis import Hypothesis
+from admin_portal.kept_words import Words as _
 from admin_portal.steering.actions import Setup
 from admin_portal.steering.errors import Fault
 from channels.names import CHANNELS, LONGEST_PROVIDER, FaultKind, staged
@@ -137,7 +136,7 @@ def describe(terms: Terms) -> str:
     who = terms.provider or _("every provider of %(channel)s") % {"channel": terms.channel}
     percent = f"{terms.parameters.get('rate', 1.0):.0%}"
     seconds = f"{terms.parameters.get('latency_ms', 3000.0) / 1000:g}"
-    return {
+    lines = {
         FaultKind.NONE: _("Nothing goes wrong on %(channel)s") % {"channel": terms.channel},
         FaultKind.ERRORS: _("%(who)s answers %(percent)s of the messages with an error")
         % {"who": who, "percent": percent},
@@ -145,4 +144,5 @@ def describe(terms: Terms) -> str:
         FaultKind.HANG: _("%(who)s does not answer %(percent)s of the messages") % {"who": who, "percent": percent},
         FaultKind.RECEIPTS_STOP: _("%(who)s sends no receipts any more") % {"who": who},
         FaultKind.OUTAGE: _("%(channel)s is out: every provider fails") % {"channel": terms.channel},
-    }[terms.fault]
+    }
+    return str(lines[terms.fault])

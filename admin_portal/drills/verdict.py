@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from admin_portal.drills.hypothesis import Hypothesis
+from admin_portal.kept_words import unpack
 
 _NAMES: Final[Mapping[str, Promise]] = {
     "detect": gettext_lazy("noticed"),
@@ -47,7 +48,8 @@ class Measured:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that was expected: what, how much of it, what came, and whether that is good. ``words``: of a plan that
-    stopped; ``watched``: for how long somebody looked for it, where that is not as long as was expected. Seconds."""
+    stopped, as ``kept_words`` packs them; ``watched``: for how long somebody looked for it, where that is not as long
+    as was expected. Seconds."""
 
     what: str
     expected: float | None
@@ -80,7 +82,7 @@ class Finding:
         return words % {"measured": self.measured or 0, "expected": self.expected or 0}
 
     def _stopped(self) -> str:
-        return _("The plan did not come to its end: %(why)s") % {"why": self.words}
+        return _("The plan did not come to its end: %(why)s") % {"why": unpack(self.words)}
 
     def _says_time(self) -> str:
         if self.measured is None and self.watched is not None:

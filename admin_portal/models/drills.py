@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from admin_portal.models.plans import Plan, PlanRun, PlanVersion
+from admin_portal.models.words import WordsField
 
 
 class Drill(models.Model):
@@ -123,7 +124,7 @@ class DrillRun(models.Model):
     refused = models.PositiveIntegerField(_("messages that were not accepted"), default=0)
 
     ended_by = models.CharField(_("ended by"), max_length=150, blank=True, default="")
-    end_reason = models.TextField(_("reason of its end"), blank=True, default="")
+    end_reason = WordsField(_("reason of its end"), blank=True, default="")
     figures = models.JSONField(_("figures"), null=True)
     findings = models.JSONField(_("findings"), default=list, blank=True)
     follow_ups = models.TextField(_("follow-ups"), blank=True, default="")

@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from admin_portal.models.requests import Decision, RequestState, Review, Severity
+from admin_portal.models.words import WordsField
 
 
 class Plan(models.Model):
@@ -123,13 +124,13 @@ class PlanRun(models.Model):
     requested_at = models.DateTimeField(_("requested at"))
     approve_by = models.DateTimeField(_("to be approved by"))
     phase = models.CharField(_("phase"), max_length=12, choices=Phase, blank=True, default="")
-    pause_reason = models.TextField(_("why it is paused"), blank=True, default="")
+    pause_reason = WordsField(_("why it is paused"), blank=True, default="")
     paused_at = models.DateTimeField(_("paused at"), null=True)
     started_at = models.DateTimeField(_("started at"), null=True)
     ends_at = models.DateTimeField(_("ends at"), null=True)
     ended_at = models.DateTimeField(_("ended at"), null=True)
     end = models.CharField(_("how it ended"), max_length=12, choices=RunEnd, blank=True, default="")
-    end_reason = models.TextField(_("reason of its end"), blank=True, default="")
+    end_reason = WordsField(_("reason of its end"), blank=True, default="")
     ended_by = models.CharField(_("ended by"), max_length=150, blank=True, default="")
 
     broken_by = models.ForeignKey(
@@ -200,7 +201,7 @@ class RunStep(models.Model):
     ended_at = models.DateTimeField(_("ended at"), null=True)
     in_force = models.BooleanField(_("in force"), default=False)
     pin_id = models.UUIDField(_("pin"), null=True, unique=True)
-    outcome = models.TextField(_("outcome"), blank=True, default="")
+    outcome = WordsField(_("outcome"), blank=True, default="")
 
     class Meta:
         verbose_name = _("step of a run")
@@ -245,7 +246,7 @@ class PlanProposal(models.Model):
 
     plan = models.ForeignKey(Plan, verbose_name=_("plan"), on_delete=models.CASCADE, related_name="proposals")
     at = models.DateTimeField(_("at"))
-    words = models.TextField(_("what was seen"))
+    words = WordsField(_("what was seen"))
     closed_at = models.DateTimeField(_("closed at"), null=True)
     closed_by = models.CharField(_("closed by"), max_length=150, blank=True, default="")
 

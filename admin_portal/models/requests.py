@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from admin_portal.models.words import WordsField
+
 
 class RequestState(models.TextChoices):
     """Where a request is; ``admin_portal.steering.approval`` says what leads where."""
@@ -94,7 +96,7 @@ class DegradationRequest(models.Model):
     pin_id = models.UUIDField(_("pin"), null=True, unique=True)
     ended_at = models.DateTimeField(_("ended at"), null=True)
     end_cause = models.CharField(_("why it ended"), max_length=12, choices=EndCause, blank=True, default="")
-    end_reason = models.TextField(_("reason of its end"), blank=True, default="")
+    end_reason = WordsField(_("reason of its end"), blank=True, default="")
     ended_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("ended by"), on_delete=models.PROTECT, null=True, related_name="+"
     )

@@ -8,8 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Self
 
-from django.utils.translation import gettext as _
-
+from admin_portal.kept_words import Sayable, Words
+from admin_portal.kept_words import Words as _
 from admin_portal.steering.errors import Fault
 from admin_portal.steering.setup import Setup
 from channels.names import CHANNELS, LANES
@@ -121,6 +121,11 @@ def validate(condition: Condition, *, setup: Setup) -> Iterator[Fault]:
 
 def describe(condition: Condition) -> str:
     """The condition as a phrase in the reader's language: ``email: messages waiting < 5,000``."""
+    return str(worded(condition))
+
+
+def worded(condition: Condition) -> Words:
+    """The same, to be kept or to be put into other words."""
     names = {
         Metric.DEPTH: _("messages waiting"),
         Metric.OLDEST_AGE: _("oldest waiting, seconds"),
@@ -129,13 +134,21 @@ def describe(condition: Condition) -> str:
         Metric.STATE: _("state"),
     }
     sign = {Comparison.BELOW: "<", Comparison.ABOVE: ">", Comparison.IS: "="}[condition.comparison]
-    words = f"{condition.target.partition(':')[2]}: {names[condition.metric]} {sign} {show(condition, condition.value)}"
+    words = Words(
+        "%(name)s: %(figure)s %(sign)s %(value)s",
+        {
+            "name": condition.target.partition(":")[2],
+            "figure": names[condition.metric],
+            "sign": sign,
+            "value": show(condition, condition.value),
+        },
+    )
     if condition.for_s:
         words = _("%(condition)s for %(seconds)d s") % {"condition": words, "seconds": condition.for_s}
     return words
 
 
-def show(condition: Condition, value: float | str | None) -> str:
+def show(condition: Condition, value: float | str | None) -> Sayable:
     """A value of the condition's figure, as people read it."""
     if value is None:
         return _("unknown")

@@ -7,9 +7,11 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils.translation import gettext as _
 
+from admin_portal.kept_words import Sayable
+from admin_portal.kept_words import Words as _
 from admin_portal.models import PlanRun
+from admin_portal.models.requests import RequestState
 from admin_portal.plans import ledger, progress, running
 from admin_portal.plans.progress import Phase, Progress, StepState
 from admin_portal.plans.requests import RUN
@@ -57,7 +59,7 @@ def _by_person(
     verb: str,
     by: User,
     origin: str,
-    reason: str,
+    reason: Sayable,
     now: datetime,
     change: Callable[[Progress], Progress],
 ) -> PlanRun:
@@ -65,7 +67,7 @@ def _by_person(
         person = people.entitled(by, RUN, people.APPROVE)
         run = ledger.lock(run_id)
         if run.state != State.ACTIVE:
-            raise MoveRefused(_("It is not in force: %(state)s.") % {"state": run.get_state_display()})
+            raise MoveRefused(_("It is not in force: %(state)s.") % {"state": RequestState(run.state).label})
         before, was = ledger.progress_of(run), ledger.status(run)
         after = change(before)
         if after.phase is Phase.PAUSED:

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from django.utils.translation import gettext as _
-
 from admin_portal import audit
+from admin_portal.kept_words import Sayable, Words, in_english
+from admin_portal.kept_words import Words as _
 from admin_portal.models import Plan, PlanRun, PlanVersion, RunStep
 from admin_portal.models.requests import Decision
 from admin_portal.plans import steps as steps_module
@@ -59,7 +59,7 @@ def steps_of(run: PlanRun) -> tuple[Step, ...]:
     return steps_module.read(run.version.steps)
 
 
-def name_of(run: PlanRun) -> str:
+def name_of(run: PlanRun) -> Words:
     """A run as people speak of it."""
     return steering.name_of_run(run)
 
@@ -126,7 +126,7 @@ def start(run: PlanRun, *, now: datetime) -> Progress:
     return progress
 
 
-def store(run: PlanRun, before: Progress, after: Progress, *, now: datetime, outcomes: Mapping[int, str]) -> None:
+def store(run: PlanRun, before: Progress, after: Progress, *, now: datetime, outcomes: Mapping[int, Sayable]) -> None:
     """Writes what changed. ``outcomes``: what is to be said of steps, by position."""
     for position, (old, new) in enumerate(zip(before.at, after.at, strict=True)):
         if old == new and position not in outcomes:
@@ -150,7 +150,7 @@ def store(run: PlanRun, before: Progress, after: Progress, *, now: datetime, out
 # --- who stands in the way --------------------------------------------------------------------------------------------
 
 
-def standing_in_the_way(action: Action, *, but_for: int | None, ends_at: datetime, now: datetime) -> str | None:
+def standing_in_the_way(action: Action, *, but_for: int | None, ends_at: datetime, now: datetime) -> Words | None:
     """The name of a live degradation, or of another run with a step in force, that wants something else of the same
     target."""
     terms = Terms(action=action, reason="", severity=Severity.LOW, ends_at=ends_at)
@@ -170,7 +170,7 @@ def note(
     before: Mapping[str, Any] | None = None,
     actor: str = "",
     origin: str = "",
-    reason: str = "",
+    reason: Sayable = "",
     more: Mapping[str, Any] | None = None,
     approved_by: Sequence[str] = (),
 ) -> None:
@@ -183,7 +183,7 @@ def note(
         target=f"plan_run:{run.pk}",
         before=before,
         after={**status(run), "plan": run.plan.name, "version": run.version.number, **(more or {})},
-        reason=reason,
+        reason=in_english(reason),
         approved_by=approved_by,
         now=now,
     )

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from admin_portal import audit
+from admin_portal.kept_words import Sayable, Words, in_english
 from admin_portal.models import Plan, PlanProposal, PlanRun, PlanVersion
 from admin_portal.models.plans import LIVE_STATES
 from admin_portal.plans import conditions, observing
@@ -73,7 +74,8 @@ def _judge(plan_id: int, condition: Condition, seen: Observations, *, now: datet
     lasted = (now - plan.triggered_since).total_seconds()
     if proposal is not None or lasted < condition.for_s or _is_unwanted(plan, now):
         return False
-    words = f"{conditions.describe(condition)} ({conditions.show(condition, seen.get(condition.looks_at))})"
+    shown = conditions.show(condition, seen.get(condition.looks_at))
+    words = Words("%(condition)s (%(seen)s)", {"condition": conditions.worded(condition), "seen": shown})
     PlanProposal.objects.create(plan=plan, at=now, words=words)
     _note(plan, "proposed", words, by=audit.PLATFORM, origin="", now=now)
     return True
@@ -103,5 +105,6 @@ def _close(proposal: PlanProposal, *, by: str, origin: str = "", now: datetime) 
     return True
 
 
-def _note(plan: Plan, verb: str, words: str, *, by: str, origin: str, now: datetime) -> None:
-    audit.record(actor=by, origin=origin, action=f"plan.{verb}", target=f"plan:{plan.name}", reason=words, now=now)
+def _note(plan: Plan, verb: str, words: Sayable, *, by: str, origin: str, now: datetime) -> None:
+    action, target, reason = f"plan.{verb}", f"plan:{plan.name}", in_english(words)
+    audit.record(actor=by, origin=origin, action=action, target=target, reason=reason, now=now)

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Final
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
+from admin_portal.kept_words import Sayable
+from admin_portal.kept_words import Words as _
 from admin_portal.models import PlanRun
 from admin_portal.models.plans import LIVE_STATES
 from admin_portal.models.requests import Decision
@@ -91,7 +92,7 @@ def _look(run_id: int, now: datetime) -> Observations:
 # --- one move, under the lock -----------------------------------------------------------------------------------------
 
 
-def _lapse(run: PlanRun, reason: str, *, now: datetime) -> bool:
+def _lapse(run: PlanRun, reason: Sayable, *, now: datetime) -> bool:
     before = ledger.status(run)
     run.state = approval.move(ledger.case_of(run), approval.Move.LAPSE, by=None, now=now).state
     run.ended_at, run.end_reason = now, reason
@@ -138,7 +139,9 @@ def _go_on(run: PlanRun, seen: Observations, *, now: datetime) -> bool:
     move = progress.next_move(before, seen=seen, now=now)
     if move is None:
         return False
-    was, verb, words = ledger.status(run), _VERBS[move.kind], ""
+    was, verb = ledger.status(run), _VERBS[move.kind]
+    words: Sayable = ""
+    outcomes: dict[int, Sayable]
     try:
         with transaction.atomic():
             _act(run, before, move, now=now)
@@ -149,7 +152,7 @@ def _go_on(run: PlanRun, seen: Observations, *, now: datetime) -> bool:
             run.pause_reason = words
     except (InvalidAction, ConflictsWith) as error:
         position = move.position or 0
-        after, words, verb = progress.failed(before, position, now=now), str(error), "step_failed"
+        after, words, verb = progress.failed(before, position, now=now), error.words, "step_failed"
         outcomes, run.pause_reason = {position: words}, steps.numbered(position + 1, words)
     ledger.store(run, before, after, now=now, outcomes=outcomes)
     ledger.note(run, verb=verb, before=was, reason=words, more=_more(before, move), now=now)
@@ -198,18 +201,18 @@ def _apply(run: PlanRun, action: Action, position: int, *, now: datetime) -> Non
         raise InvalidAction([Fault(name, "invalid_pin", words) for name, words in error.errors]) from error
 
 
-def _outcomes(move: Move) -> dict[int, str]:
+def _outcomes(move: Move) -> dict[int, Sayable]:
     """What is to be said of steps that are behind us now: a word that the page translates."""
     if move.position is None or move.why is None:
         return {}
     return {move.position: move.why.value}
 
 
-def _pause_words(before: Progress, position: int, move: Move) -> str:
+def _pause_words(before: Progress, position: int, move: Move) -> Sayable:
     step = before.steps[position]
     if move.why is Why.ASKED:
         return step.words
-    return steps.numbered(position + 1, _("not so: %(step)s") % {"step": steps.describe(step)})
+    return steps.numbered(position + 1, _("not so: %(step)s") % {"step": steps.worded(step)})
 
 
 def _more(before: Progress, move: Move) -> dict[str, object]:

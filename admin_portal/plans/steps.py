@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from django.utils.translation import gettext as _
-
+from admin_portal.kept_words import Sayable, Words
+from admin_portal.kept_words import Words as _
 from admin_portal.plans import conditions
 from admin_portal.plans.conditions import Condition
-from admin_portal.steering import actions
+from admin_portal.steering import action_words, actions
 from admin_portal.steering.actions import Action, Setup
 from admin_portal.steering.errors import Fault
 
@@ -101,14 +101,14 @@ def _faults(steps: Sequence[Step], setup: Setup) -> Iterator[Fault]:
     for number, step in enumerate(steps, start=1):
         for fault in _faults_of(step, number, steps, setup):
             if fault.code not in _PASSING or _is_to_itself(step):
-                yield Fault("steps", fault.code, numbered(number, str(fault.words)))
+                yield Fault("steps", fault.code, numbered(number, fault.words))
 
 
 def _is_to_itself(step: Step) -> bool:
     return step.action is not None and step.action.parameters.get("to") == step.action.target_name
 
 
-def numbered(number: int, words: str) -> str:
+def numbered(number: int, words: Sayable) -> Words:
     """What is wrong, with the step it is wrong in."""
     return _("Step %(number)d: %(words)s") % {"number": number, "words": words}
 
@@ -138,15 +138,20 @@ def _faults_of_undoing(step: Step, number: int, steps: Sequence[Step]) -> Iterat
 
 def describe(step: Step) -> str:
     """The step as a line in the reader's language."""
+    return str(worded(step))
+
+
+def worded(step: Step) -> Sayable:
+    """The same, to be kept or to be put into other words; a question is in those of who asks."""
     if step.action is not None:
-        return actions.describe(step.action)
+        return action_words.worded(step.action)
     if step.kind is StepKind.UNDO:
         return _("Take back step %(number)d") % {"number": step.undoes}
     if step.kind is StepKind.ASK:
         return step.words
     if step.condition is None:
         return _("Wait %(time)s") % {"time": span(step.at_most_s)}
-    condition = conditions.describe(step.condition)
+    condition = conditions.worded(step.condition)
     otherwise = {
         Otherwise.GO_ON: _("then go on anyway"),
         Otherwise.PAUSE: _("otherwise pause"),
@@ -158,7 +163,7 @@ def describe(step: Step) -> str:
     return words % {"condition": condition, "time": span(step.at_most_s), "otherwise": otherwise}
 
 
-def span(seconds: float) -> str:
+def span(seconds: float) -> Words:
     """A time as short as it can be said: ``90 s``, ``2 min``, ``1 h``."""
     if seconds and seconds % 3600 == 0:
         return _("%(count)d h") % {"count": seconds // 3600}

@@ -12,10 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Self
 
-from django.utils.translation import gettext as _
-
+from admin_portal.kept_words import Words as _
 from admin_portal.models.requests import ActionKind
-from admin_portal.priorities import priority_word
 from admin_portal.steering.errors import Fault
 from admin_portal.steering.setup import Carrier as Carrier
 from admin_portal.steering.setup import Setup as Setup
@@ -130,7 +128,7 @@ def _faults_of_target(action: Action, setup: Setup) -> Iterator[Fault]:
     if not has_target(action, setup=setup):
         yield Fault("target", "unknown_target", _("There is no target “%(target)s”.") % {"target": action.target})
     elif TargetKind(action.target_kind) not in TARGETS[action.kind]:
-        words = _("“%(action)s” can't be done to a target of this kind.") % {"action": label_of(action.kind)}
+        words = _("“%(action)s” can't be done to a target of this kind.") % {"action": action.kind.label}
         yield Fault("target", "wrong_target", words)
 
 
@@ -236,57 +234,19 @@ def _contradicts(one: Action, other: Action) -> bool:
         kinds = {one.kind, other.kind}
         return len(kinds) == 1 or Kind.PAUSE in kinds or kinds == _THROTTLES_NOTHING
     if one.kind is Kind.SET_WEIGHTS and other.kind is Kind.DISABLE_PROVIDER:
-        return bool(_weights_of(one).get(other.target_name))
+        return bool(weights_of(one).get(other.target_name))
     if one.kind is Kind.SWITCH_CHANNEL and other.kind in _EXCLUSIVE:
         return other.target == f"{TargetKind.CHANNEL}:{one.parameters.get('to')}"
     return False
 
 
-def _weights_of(action: Action) -> Mapping[str, Any]:
+def weights_of(action: Action) -> Mapping[str, Any]:
     """Those it sets; of an action that is not valid there may be none."""
     weights = action.parameters.get("weights")
     return weights if isinstance(weights, Mapping) else {}
 
 
-# --- in words, and as a pin -------------------------------------------------------------------------------------------
-
-
-def label_of(kind: Kind) -> str:
-    """The action's name."""
-    return str(kind.label)
-
-
-def describe(action: Action) -> str:
-    """What happens, as a line in the reader's language: ``Throttle billing to 5/s``."""
-    words = {
-        Kind.DISABLE_PROVIDER: _("Disable the provider %(target)s"),
-        Kind.SET_WEIGHTS: _("Set the weights of %(target)s to %(weights)s"),
-        Kind.SWITCH_CHANNEL: _("Switch %(target)s to %(to)s"),
-        Kind.SHED_BULK: _("Hold bulk back on %(target)s"),
-        Kind.THROTTLE: _("Throttle %(target)s to %(rate)s/s"),
-        Kind.PAUSE: _("Pause %(target)s and hold its messages"),
-    }
-    rate = action.parameters.get("rate_per_s")
-    return words[action.kind] % {
-        "target": describe_target(action.target, channel=action.channel),
-        "to": action.parameters.get("to", "?"),
-        "weights": ", ".join(f"{name} {weight}" for name, weight in sorted(_weights_of(action).items())),
-        "rate": rate if isinstance(rate, int) else "?",
-    }
-
-
-def describe_target(target: str, *, channel: str = "") -> str:
-    """A target in the reader's language: channels and providers by their names, the others with their kind."""
-    kind, _colon, name = target.partition(":")
-    if channel:
-        return _("%(messages)s on %(channel)s") % {"messages": describe_target(target), "channel": channel}
-    words = {
-        TargetKind.PRIORITY.value: _("messages of priority %(name)s"),
-        TargetKind.CATEGORY.value: _("messages of category %(name)s"),
-        TargetKind.APPLICATION.value: _("messages of application %(name)s"),
-    }
-    said = priority_word(name) if kind == TargetKind.PRIORITY else name
-    return words[kind] % {"name": said} if kind in words else name
+# --- as a pin ---------------------------------------------------------------------------------------------------------
 
 
 def to_pin(action: Action) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from uuid import uuid4
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils.translation import gettext as _
 
+from admin_portal.kept_words import Sayable
+from admin_portal.kept_words import Words as _
 from admin_portal.models import DegradationRequest
 from admin_portal.models.requests import Decision, EndCause
 from admin_portal.steering import actions, approval, ledger, surroundings
@@ -93,7 +94,7 @@ def _replace(other: DegradationRequest, *, by: DegradationRequest, now: datetime
 
 
 def end(
-    row: DegradationRequest, *, move: Move, cause: EndCause, reason: str = "", by: User | None = None, now: datetime
+    row: DegradationRequest, *, move: Move, cause: EndCause, reason: Sayable = "", by: User | None = None, now: datetime
 ) -> None:
     """Ends what is in force (or, superseded, on its way). Raises MoveRefused when it is not. Ending the pin a second
     time would change nothing."""
@@ -168,10 +169,10 @@ def _begin_or_lapse(row: DegradationRequest, *, now: datetime) -> None:
                 begin_if_due(row, now=now)
         except InvalidAction as error:
             row.refresh_from_db()
-            _lapse(row, reason=str(error), now=now)
+            _lapse(row, reason=error.words, now=now)
 
 
-def _lapse(row: DegradationRequest, *, reason: str, now: datetime) -> None:
+def _lapse(row: DegradationRequest, *, reason: Sayable, now: datetime) -> None:
     before = State(row.state)
     row.end_reason = reason
     ledger.write(row, approval.move(ledger.case_of(row), Move.LAPSE, by=None, now=now))

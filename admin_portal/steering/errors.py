@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
-
+from admin_portal.kept_words import Sayable, Words
+from admin_portal.kept_words import Words as _
 from channels.errors import ChannelsError
 
 
@@ -17,7 +16,7 @@ class Fault:
 
     field: str
     code: str
-    words: str | Promise
+    words: Sayable
 
     def __str__(self) -> str:
         return str(self.words)
@@ -28,7 +27,7 @@ class SteeringError(ChannelsError):
 
     code = "refused"
 
-    def __init__(self, words: str | Promise, *, code: str = "") -> None:
+    def __init__(self, words: Sayable, *, code: str = "") -> None:
         super().__init__(words)
         self.words = words
         self.code = code or self.code
@@ -43,11 +42,8 @@ class InvalidAction(SteeringError):
     code = "invalid"
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__(faults[0].words, code=faults[0].code)
+        super().__init__(Words.together([fault.words for fault in faults]), code=faults[0].code)
         self.faults = tuple(faults)
-
-    def __str__(self) -> str:
-        return " ".join(str(fault) for fault in self.faults)
 
 
 class MoveRefused(SteeringError):
@@ -77,9 +73,9 @@ class ConflictsWith(SteeringError):
 
     code = "conflict"
 
-    def __init__(self, other: str) -> None:
+    def __init__(self, other: Sayable) -> None:
         super().__init__(_("It conflicts with %(other)s. End that one first, or replace it.") % {"other": other})
-        self.other = other
+        self.other = str(other)
 
 
 class LeavesNoWay(SteeringError):

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from django.db import connection
-from django.utils.translation import gettext as _
 
 from admin_portal import audit
+from admin_portal.kept_words import Sayable, Words, in_english
+from admin_portal.kept_words import Words as _
 from admin_portal.models import DegradationRequest, PlanRun, RunStep
 from admin_portal.models.requests import Decision
-from admin_portal.steering import actions, approval
+from admin_portal.steering import action_words, actions, approval
 from admin_portal.steering.actions import Action, Kind
 from admin_portal.steering.approval import Approved, Case, Severity, State
 from admin_portal.steering.errors import MoveRefused, Outdated
@@ -74,9 +75,9 @@ def action_of(row: DegradationRequest) -> Action:
     return Action(kind=Kind(row.kind), target=row.target, parameters=row.parameters)
 
 
-def name_of(row: DegradationRequest) -> str:
+def name_of(row: DegradationRequest) -> Words:
     """A request as people speak of it: ``#12 (Switch sms to inapp)``."""
-    return f"#{row.pk} ({actions.describe(action_of(row))})"
+    return Words("#%(number)d (%(what)s)", {"number": row.pk, "what": action_words.worded(action_of(row))})
 
 
 def case_of(row: DegradationRequest) -> Case:
@@ -125,7 +126,7 @@ def conflicting(terms: Terms, *, but_for: int | None, now: datetime) -> list[Deg
     ]
 
 
-def run_in_the_way(action: Action, *, but_for: int | None, after: datetime) -> str | None:
+def run_in_the_way(action: Action, *, but_for: int | None, after: datetime) -> Words | None:
     """The name of a plan's run, other than ``but_for``, that has put in force what contradicts ``action`` and still
     stands ``after`` then."""
     rows = RunStep.objects.filter(in_force=True, run__drill_id=None, run__ends_at__gt=after).exclude(run=but_for)
@@ -136,9 +137,9 @@ def run_in_the_way(action: Action, *, but_for: int | None, after: datetime) -> s
     return None
 
 
-def name_of_run(run: PlanRun) -> str:
+def name_of_run(run: PlanRun) -> Words:
     """A plan's run as people speak of it."""
-    return _("run #%(number)d of “%(plan)s”") % {"number": run.pk, "plan": run.plan}
+    return _("run #%(number)d of “%(plan)s”") % {"number": run.pk, "plan": str(run.plan)}
 
 
 def actions_of_run(run: PlanRun) -> list[Action]:
@@ -160,7 +161,7 @@ def note(
     now: datetime,
     actor: str = "",
     origin: str = "",
-    reason: str = "",
+    reason: Sayable = "",
     more: Mapping[str, Any] | None = None,
     approved_by: Sequence[str] = (),
 ) -> None:
@@ -173,7 +174,7 @@ def note(
         target=f"degradation:{row.pk}",
         before=None if before is None else {"state": before.value},
         after={"state": row.state, "version": row.version, **action_of(row).as_json(), **(more or {})},
-        reason=reason,
+        reason=in_english(reason),
         approved_by=approved_by,
         now=now,
     )

@@ -224,5 +224,5 @@ def in_the_way(terms: Terms, row: DegradationRequest | None, *, now: datetime) -
     conflict with."""
     found = ledger.conflicting(terms, but_for=None if row is None else row.pk, now=now)
     run = ledger.run_in_the_way(terms.action, but_for=None, after=max(terms.starts_at or now, now))
-    names = [ledger.name_of(one) for one in found if one.pk != terms.supersedes]
-    return names if run is None else [*names, run]
+    names = [str(ledger.name_of(one)) for one in found if one.pk != terms.supersedes]
+    return names if run is None else [*names, str(run)]

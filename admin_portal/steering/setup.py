@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from admin_portal.kept_words import Sayable
+
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
@@ -27,7 +29,7 @@ class Setup:
     out: frozenset[str] = frozenset()
     fallback: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     switched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    impaired: Mapping[str, str] = field(default_factory=dict)
+    impaired: Mapping[str, Sayable] = field(default_factory=dict)
 
     def carriers(self, channel: str) -> list[str]:
         """The enabled providers of ``channel``, by name."""

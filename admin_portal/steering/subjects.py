@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from admin_portal.durations import span
 from admin_portal.models import DegradationRequest, PlanRun, Summons
 from admin_portal.models.requests import Occasion, Review
-from admin_portal.steering import actions, ledger
+from admin_portal.steering import action_words, ledger
 from admin_portal.steering.actions import Action
 from admin_portal.steering.approval import State
 
@@ -66,9 +66,9 @@ def read(call: Summons) -> Subject:
     }
     if isinstance(row, DegradationRequest):
         action = ledger.action_of(row)
-        what = f"#{row.pk} {actions.describe(action)}"
+        what = f"#{row.pk} {action_words.describe(action)}"
         return Subject(actions=[action], what=what, page=REQUEST_PAGE.format(row.pk), **common)
-    what = ledger.name_of_run(row)
+    what = str(ledger.name_of_run(row))
     return Subject(actions=ledger.actions_of_run(row), what=what, page=RUN_PAGE.format(row.pk), **common)
 
 

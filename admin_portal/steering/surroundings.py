@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from django.utils.translation import gettext as _
-
 from admin_portal.engine_words import CHANNEL_STATES, ORDERS
+from admin_portal.kept_words import Sayable
+from admin_portal.kept_words import Words as _
 from admin_portal.steering.actions import Carrier, Setup
 from channels.degradation import pins, standings
 from channels.degradation.pin import PinSpec
@@ -53,9 +53,11 @@ def read(*, now: datetime) -> Setup:
     return replace(setup, impaired=_impaired(setup, stored, pinned))
 
 
-def _impaired(setup: Setup, stored: Standings, pinned: Sequence[PinSpec]) -> dict[str, str]:
+def _impaired(setup: Setup, stored: Standings, pinned: Sequence[PinSpec]) -> dict[str, Sayable]:
     """The channels that are not well, each with how."""
-    found = {name: str(CHANNEL_STATES[one.state]) for name, one in stored.channels.items() if not one.at_rest}
+    found: dict[str, Sayable] = {
+        name: CHANNEL_STATES[one.state] for name, one in stored.channels.items() if not one.at_rest
+    }
     found |= {
         one.channel: _("%(order)s by %(author)s") % {"order": ORDERS[one.action], "author": one.author}
         for one in pinned

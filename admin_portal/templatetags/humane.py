@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django import template
+from django.template.defaultfilters import stringfilter
 
 from admin_portal.durations import span
 from admin_portal.engine_words import told
@@ -10,7 +11,7 @@ from admin_portal.priorities import priority_word
 
 register = template.Library()
 register.filter("span", span)
-register.filter("told", told)
+register.filter("told", stringfilter(told))
 register.filter("priority_word", priority_word)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from admin_portal.board.attention import Gravity, Item, Scene, find
 from admin_portal.board.queries import Count, Pulse
@@ -13,6 +14,7 @@ from admin_portal.board.sparkline import HEIGHT, WIDTH, Sparkline
 from admin_portal.board.traffic import Traffic
 from admin_portal.board.waiting import Waiting
 from monitoring.health import Check, Status
+from monitoring.remarks import Remark
 from notify.depths import LaneDepth
 
 MOVING = {name: Pulse(2.0, "control@a") for name in ("judging", "lifeboat")}
@@ -88,8 +90,12 @@ def test_a_channel_that_nobody_carries_is_an_alarm() -> None:
     ("name", "gravity"), [("database", Gravity.ALARM), ("redis", Gravity.WARNING), ("broker", Gravity.WARNING)]
 )
 def test_a_dependency_that_is_away_is_told(name: str, gravity: Gravity) -> None:
-    (item,) = look(checks={**WELL, name: Check(Status.UNAVAILABLE, detail="no answer within 1 s")})
+    silent = Check(Status.UNAVAILABLE, detail=Remark("no answer within %(seconds)s s", {"seconds": "1"}))
+    (item,) = look(checks={**WELL, name: silent})
     assert (item.gravity, item.detail) == (gravity, "no answer within 1 s")
+    with translation.override("zh-hans"):
+        (item,) = look(checks={**WELL, name: silent})
+    assert item.detail == "1 秒内没有应答"
 
 
 @pytest.mark.parametrize(

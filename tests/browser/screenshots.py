@@ -120,13 +120,13 @@ def planned(demo: Demo) -> list[Scene]:
 
 def drilled(demo: Demo) -> list[Scene]:
     """A drill of the demo that was played to its end, with its report."""
-    drill = demo.query("SELECT id FROM admin_portal_drill WHERE name = 'sms-a-errors'")
+    drill = demo.query("SELECT id FROM admin_portal_drill WHERE name = 'push-north-comes-back'")
     over = f"SELECT id FROM admin_portal_drillrun WHERE drill_id = {drill} AND NOT is_live ORDER BY asked_at DESC"
     if demo.query(over) is None:
         page = demo.meet("operator").open(f"{pages.DRILLS}{drill}/change/")
         page.get_by_role("button", name="Start the drill").click()
         page.wait_for_url("**/drillrun/**")
-        page.locator("#follow-ups-text").wait_for(timeout=240_000)
+        page.locator("#follow-ups-text").wait_for(timeout=300_000)
     return [Scene("drill_report", "operator", f"{pages.DRILL_RUNS}{demo.query(over)}/change/")]
 
 

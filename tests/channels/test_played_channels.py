@@ -81,6 +81,11 @@ def hand_over(spec: ProviderSpec, one: OutboundMessage) -> ProviderTry:
     return answers[0]
 
 
+def threads_of(name: str) -> list[str]:
+    """The threads that play a provider."""
+    return [one.name for one in threading.enumerate() if one.name.startswith(f"provider-{staged(name)}")]
+
+
 # --- who meets whom ---------------------------------------------------------------------------------------------------
 
 
@@ -355,12 +360,32 @@ def test_the_threads_of_who_was_played_end_with_the_stage(wait_for: WaitFor) -> 
         closes_at=now + timedelta(seconds=1.5),
     )
 
-    def threads() -> list[str]:
-        return [one.name for one in threading.enumerate() if one.name.startswith(f"provider-{staged(name)}")]
-
     send(*(message(test=True) for _ in range(4)))
-    assert threads()
-    wait_for(lambda: threads() == [], timeout=10)
+    assert threads_of(name)
+    wait_for(lambda: threads_of(name) == [], timeout=10)
+
+
+def test_the_threads_of_who_was_played_end_soon_when_a_stage_is_closed_before_its_time(
+    wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels.lines._IDLE_S", 0.3)
+    name, stage = provider("a"), open_stage(fault="none")
+    send(*(message(test=True) for _ in range(4)))
+    close(stage)
+    assert threads_of(name)
+    wait_for(lambda: threads_of(name) == [], timeout=10)
+
+
+def test_who_had_nothing_to_do_for_a_while_plays_again_when_there_is_something(
+    wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels.lines._IDLE_S", 0.3)
+    name = provider("a")
+    open_stage(fault="none")
+    for _ in range(2):
+        (result,) = send(message(test=True))
+        assert [attempt.provider for attempt in result.tries] == [staged(name)]
+        wait_for(lambda: threads_of(name) == [], timeout=10)
 
 
 def test_a_judgement_of_the_stage_asks_for_nothing_while_a_played_provider_answers() -> None:

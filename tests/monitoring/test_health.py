@@ -15,6 +15,7 @@ from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
+from django.utils import translation
 
 from monitoring.health import Check, Report, Status, conclude, doctor
 from monitoring.readings import judge, reader
@@ -93,6 +94,16 @@ def test_a_broker_of_its_own_is_asked_by_itself(client: Client, settings: Any, t
 
     assert body["checks"]["redis"]["status"] == "ok"
     assert body["checks"]["broker"]["status"] == "unavailable"
+
+
+def test_a_probe_gets_the_same_words_whatever_language_it_asks_in(client: Client, settings: Any) -> None:
+    settings.REDIS_URL = settings.BROKER_URL = "redis://127.0.0.1:1/0"
+
+    body = client.get("/readyz", headers={"Accept-Language": "zh-hans"}).json()
+
+    assert body["checks"]["redis"]["detail"] == "does not answer (ConnectionError)"
+    with translation.override("zh-hans"):
+        assert doctor.report().checks["redis"].detail.told() == "不响应（ConnectionError）"
 
 
 def test_without_the_database_nothing_can_be_accepted(client: Client, database_settings: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import time, timedelta
 
 import pytest
+from django.urls import reverse
 
 from admin_portal.drills import controls, running
 from admin_portal.drills import editing as drills
@@ -16,6 +17,7 @@ from channels.names import PinSource, staged
 from tests.admin_portal.drills import scene
 from tests.admin_portal.drills.scene import ORIGIN
 from tests.admin_portal.plans import stage
+from tests.admin_portal.steering.scene import signed_in
 from tests.factories import now
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clean_redis")]
@@ -46,6 +48,25 @@ def test_its_plan_runs_on_the_stage_without_approval_when_the_fault_begins() -> 
     plan_run = PlanRun.objects.get()
     assert (plan_run.drill_id, plan_run.state, plan_run.approvals_needed) == (run.pk, "active", 0)
     assert {one.source for one in pins.known(now=now())} == {PinSource.DRILL}
+
+
+def test_its_run_says_that_nobody_real_is_reached_and_leads_to_the_drill() -> None:
+    run = _in_the_fault()
+    plan_run, client = PlanRun.objects.get(), signed_in(stage.runner("sun"))
+    text = client.get(reverse("admin:admin_portal_planrun_change", args=(plan_run.pk,))).content.decode()
+    assert "A rehearsal: it plays on the stage of a drill, and nobody real is reached." in text
+    assert reverse("admin:admin_portal_drillrun_change", args=(run.pk,)) in text
+    assert "rehearsal" in client.get(reverse("admin:admin_portal_planrun_changelist")).content.decode()
+
+
+def test_a_run_in_earnest_is_not_called_a_rehearsal() -> None:
+    scene.set_up()
+    plan_run, client = stage.ask(stage.plan()), signed_in(stage.runner("sun"))
+    for url in (
+        reverse("admin:admin_portal_planrun_change", args=(plan_run.pk,)),
+        reverse("admin:admin_portal_planrun_changelist"),
+    ):
+        assert "rehearsal" not in client.get(url).content.decode()
 
 
 def test_a_plan_whose_steps_were_all_done_is_rehearsed() -> None:
@@ -101,7 +122,7 @@ def test_a_drill_whose_plan_is_retired_by_its_time_does_not_begin_and_says_why()
     running.run_due(now=now())
     run = DrillRun.objects.get()
     assert (run.outcome, run.opened_at, run.is_live) == ("interrupted", None, False)
-    assert "plan is retired" in run.end_reason
+    assert "plan is retired" in str(run.end_reason)
 
 
 def test_that_the_engine_takes_note_of_an_order_of_the_plan_is_no_finding_of_its_own() -> None:

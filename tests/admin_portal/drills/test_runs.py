@@ -191,7 +191,7 @@ def test_a_run_that_nobody_drove_for_long_is_restored_and_says_so() -> None:
     scene.pass_time(run, since=begin, until=begin + timedelta(seconds=10))
     run = scene.pass_time(run, since=begin + timedelta(seconds=30), until=begin + timedelta(seconds=30))
     assert run.outcome == "interrupted"
-    assert "nobody drove it for 2" in run.end_reason
+    assert "nobody drove it for 2" in str(run.end_reason)
     assert stages.known(now=now()) is None
 
 

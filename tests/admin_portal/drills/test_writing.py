@@ -151,7 +151,7 @@ def test_a_scheduled_drill_whose_provider_is_gone_does_not_begin_and_says_why() 
     running.run_due(now=now())
     run = DrillRun.objects.get()
     assert (run.outcome, run.opened_at) == ("interrupted", None)
-    assert "no such provider" in run.end_reason
+    assert "no such provider" in str(run.end_reason)
 
 
 def test_a_provider_that_would_not_be_played_because_of_its_name_is_not_rehearsed() -> None:

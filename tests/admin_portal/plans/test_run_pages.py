@@ -247,6 +247,16 @@ def test_other_buttons_come_with_the_answer_that_changes_them_and_not_before() -
     assert "/do/resume/" in text
 
 
+def test_the_buttons_come_before_the_forecast_once_it_is_too_late_for_one() -> None:
+    run, client = stage.ask(stage.plan()), signed_in(stage.runner())
+    assert "portal-soon" not in shown(client, run)
+    seen = stamp_of(shown(client, run))
+    stage.approve(run)
+    running.run_due(now=now())
+    assert re.search(r'class="portal-card portal-soon" id="run-buttons"', shown(client, run))
+    assert "portal-soon" in standing(client, run, seen).content.decode()
+
+
 def test_the_form_that_skips_is_told_which_step_it_is_without_being_written_anew() -> None:
     run, client = stage.started(), signed_in(stage.runner())
     text = shown(client, run)

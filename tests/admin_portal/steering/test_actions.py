@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from admin_portal.steering import actions
+from admin_portal.steering import action_words, actions
 from admin_portal.steering.actions import Action, Carrier, Kind, Setup
 from channels.degradation import pin_rules
 from channels.degradation.pin import PinSpec
@@ -47,12 +47,12 @@ FINE = [
 ]
 
 
-@pytest.mark.parametrize("fine", FINE, ids=actions.describe)
+@pytest.mark.parametrize("fine", FINE, ids=action_words.describe)
 def test_what_makes_sense_is_accepted(fine: Action) -> None:
     assert actions.validate(fine, setup=SETUP) == ()
 
 
-@pytest.mark.parametrize("fine", FINE, ids=actions.describe)
+@pytest.mark.parametrize("fine", FINE, ids=action_words.describe)
 def test_what_is_accepted_is_a_valid_pin(fine: Action) -> None:
     pin = dict(actions.to_pin(fine))
     carriers = {name: one.channel for name, one in SETUP.providers.items()}
@@ -67,7 +67,7 @@ def test_what_is_accepted_is_a_valid_pin(fine: Action) -> None:
     assert pin_rules.check(spec, carriers=carriers, now=NOW).action == pin["action"]
 
 
-@pytest.mark.parametrize("fine", FINE, ids=actions.describe)
+@pytest.mark.parametrize("fine", FINE, ids=action_words.describe)
 def test_an_action_survives_json(fine: Action) -> None:
     assert Action.from_json(fine.as_json()) == fine
 
@@ -167,5 +167,5 @@ def test_contradictions_are_found_whichever_comes_first(one: Action, other: Acti
 
 
 def test_an_action_says_in_a_line_what_it_does() -> None:
-    assert actions.describe(FINE[1]) == "Set the weights of sms to sms-a 0, sms-b 100"
-    assert actions.describe(FINE[6]) == "Throttle messages of priority bulk on sms to 5/s"
+    assert action_words.describe(FINE[1]) == "Set the weights of sms to sms-a 0, sms-b 100"
+    assert action_words.describe(FINE[6]) == "Throttle messages of priority bulk on sms to 5/s"

@@ -180,6 +180,50 @@ def test_the_standing_refreshes_until_the_request_is_over() -> None:
     assert client.get(url).status_code == 286
 
 
+def standing(client: Client, row: DegradationRequest, page: str) -> str:
+    """What a page that was loaded as ``page`` gets when it asks for itself."""
+    found = re.search(r'id="request-stamp" name="stamp" value="([^"]*)"', page)
+    version = re.search(r'id="request-version" name="version" value="(\d+)"', page)
+    assert found
+    assert version
+    url = reverse("admin:admin_portal_degradationrequest_standing", args=(row.pk,))
+    return client.get(url, {"stamp": found[1], "version": version[1]}).content.decode()
+
+
+def test_other_buttons_come_with_the_answer_that_changes_them_and_not_before() -> None:
+    li, row = scene.approver("li"), scene.submitted(scene.operator())
+    client = signed_in(scene.operator("sun"))
+    page = client.get(page_of(row)).content.decode()
+    assert "/do/revert/" not in page
+    assert "hx-swap-oob" not in standing(client, row, page)
+    scene.approve(row, li)
+    text = standing(client, row, page)
+    assert 'id="request-buttons" hx-swap-oob="true"' in text
+    assert "/do/revert/" in text
+    assert re.search(r'id="history" hx-swap-oob="true".*Approved', text, re.DOTALL)
+
+
+def test_a_reason_that_is_being_written_is_kept_when_other_buttons_come() -> None:
+    row, client = scene.submitted(scene.operator()), signed_in(scene.approver("li"))
+    page = client.get(page_of(row)).content.decode()
+    assert re.search(r'<textarea id="reason-reject"[^>]* hx-preserve', page)
+
+
+def test_who_looked_at_what_was_changed_meanwhile_is_offered_nothing_until_they_look_again() -> None:
+    wang = scene.operator()
+    row, client = scene.submitted(wang), signed_in(scene.approver("li"))
+    page = client.get(page_of(row)).content.decode()
+    requests.change(
+        request_id=row.pk, version=1, terms=terms(reason="another"), by=wang, origin=scene.ORIGIN, now=now()
+    )
+    text = standing(client, row, page)
+    assert 'id="request-buttons" hx-swap-oob="true"' in text
+    assert "This request was changed meanwhile." in text
+    assert "/do/" not in text
+    scene.break_glass(scene.fresh(row), scene.breaker())
+    assert "/do/" not in standing(client, row, page)
+
+
 def test_who_may_see_nothing_sees_nothing() -> None:
     row = scene.submitted(scene.operator())
     client = signed_in(scene.person("kim"))

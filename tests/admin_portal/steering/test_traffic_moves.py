@@ -134,4 +134,4 @@ def test_the_forecast_reads_a_bounded_number_of_times(django_assert_max_num_quer
 def test_a_channel_that_is_pinned_counts_as_degraded() -> None:
     shed = Action(kind=Kind.SHED_BULK, target="channel:sms")
     scene.approve(scene.submitted(scene.operator(), terms(shed)), scene.approver("li"))
-    assert surroundings.read(now=now()).impaired["sms"] == "bulk held back by wang"
+    assert str(surroundings.read(now=now()).impaired["sms"]) == "bulk held back by wang"
