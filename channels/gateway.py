@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -42,59 +43,84 @@ def is_at_rest(channel: str) -> bool:
     return directory.channel(channel).at_rest
 
 
-def admit(
-    *, message_id: UUID, channel: str, priority: str, category: str, application: str, may_switch: bool
-) -> Ruling:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A message that is ruled on, by all that states and orders tell messages apart by."""
+
+    message_id: UUID
+    channel: str
+    priority: str
+    category: str
+    application: str
+
+    @property
+    def ticket(self) -> float:
+        """Its place in a ramp."""
+        return admission.ticket(self.message_id)
+
+
+def admit(subject: Subject, *, may_switch: bool) -> Ruling:
     """Where a message goes now, as its channel stands and as people have ordered: over it, to another one, or nowhere
     for the time being."""
-    spec = directory.channel(channel)
+    spec = directory.channel(subject.channel)
     plan = routing.plan(spec.providers, standings=spec.standings, pins=spec.pins)
-    ticket = admission.ticket(message_id)
-    held = _hold(spec, ticket, priority, category, application)
+    held = _hold(spec, subject)
     if held is not None:
         return held
-    if not (plan.open and probing.may_be_probe(priority=priority, category=category) and probes.are_due(spec, plan)):
-        where = _direct(spec, ticket, priority, may_switch=may_switch, carried=plan.carried)
+    may_probe = probing.may_be_probe(priority=subject.priority, category=subject.category)
+    if not (plan.open and may_probe and probes.are_due(spec, plan)):
+        where = _direct(spec, subject, may_switch=may_switch, carried=plan.carried)
         if where is not Admission.SEND:
-            return Ruling(admission=where, reason=reason_of(channel))
-    return _throttle(spec, priority, category, application)  # without any: it may be the one that finds out
+            return Ruling(admission=where, reason=reason_of(subject.channel))
+    return _throttle(spec, subject)  # without any: it may be the one that finds out
 
 
-def sends_elsewhere(*, message_id: UUID, channel: str, priority: str, category: str, application: str) -> bool:
+def sends_elsewhere(subject: Subject) -> bool:
     """Whether the channel, as it stands, sends this message to another one. Takes no turn and no probe from others."""
-    spec = directory.channel(channel)
-    ticket = admission.ticket(message_id)
-    if _hold(spec, ticket, priority, category, application) is not None:
+    spec = directory.channel(subject.channel)
+    if _hold(spec, subject) is not None:
         return False
     carried = routing.plan(spec.providers, standings=spec.standings, pins=spec.pins).carried
-    return _direct(spec, ticket, priority, may_switch=True, carried=carried) is Admission.SWITCH
+    return _direct(spec, subject, may_switch=True, carried=carried) is Admission.SWITCH
 
 
-def _direct(spec: ChannelSpec, ticket: float, priority: str, *, may_switch: bool, carried: bool) -> Admission:
+def _direct(spec: ChannelSpec, subject: Subject, *, may_switch: bool, carried: bool) -> Admission:
     return admission.admit(
         standing=spec.standing or ChannelStanding.normal(now=datetime.now(UTC)),
-        priority=priority,
+        priority=subject.priority,
         may_switch=may_switch,
         carried=carried,
         # Bulk is let in by how much of its lane is fetched: what is fetched goes.
-        ticket=0.0 if priority == "bulk" else ticket,
+        ticket=0.0 if subject.priority == "bulk" else subject.ticket,
     )
 
 
-def _hold(spec: ChannelSpec, ticket: float, priority: str, category: str, application: str) -> Ruling | None:
+def _hold(spec: ChannelSpec, subject: Subject) -> Ruling | None:
     """The order that holds a message; with a provider that is held waits what would have gone to it."""
     order = pin.holding(
-        spec.pins, channel=spec.name, priority=priority, category=category, application=application
-    ) or (pin.holding_provider(spec.pins) if ticket >= 1 - spec.held_share else None)
+        spec.pins,
+        channel=spec.name,
+        priority=subject.priority,
+        category=subject.category,
+        application=subject.application,
+    )
+    if order is None and subject.ticket >= 1 - spec.held_share:
+        order = pin.holding_provider(spec.pins)
     if order is None:
         return None
     return Ruling(admission=Admission.HOLD, reason=f"{order.target} {order.words}", until=order.ends_at)
 
 
-def _throttle(spec: ChannelSpec, priority: str, category: str, application: str) -> Ruling:
-    orders = pin.throttling(spec.pins, channel=spec.name, priority=priority, category=category, application=application)
+def _throttle(spec: ChannelSpec, subject: Subject) -> Ruling:
+    orders = pin.throttling(
+        spec.pins,
+        channel=spec.name,
+        priority=subject.priority,
+        category=subject.category,
+        application=subject.application,
+    )
     for order in orders:
-        if not order.is_of_lanes and not permits.allow(order, priority=priority):
+        if not order.is_of_lanes and not permits.allow(order, priority=subject.priority):
             reason = f"{order.target} at {order.rate}: {order.words}"
             return Ruling(admission=Admission.HOLD, reason=reason, crowded=True)
     return Ruling(admission=Admission.SEND)

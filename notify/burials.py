@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from notify.ids import since_id
 from notify.kinds import of_kind, with_kind
 from notify.models import Application, Attempt, DeadLetter
-from notify.queries import Page, created_between, edge_of, page, since_id
+from notify.queries import Page, created_between, edge_of, page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,16 +18,8 @@ from pydantic import Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
 from channels import configuration as channels_configuration
-from channels.configuration import (
-    Change,
-    ChannelNames,
-    ChannelsConfiguration,
-    Entry,
-    Fault,
-    Rate,
-    read_entries,
-    write,
-)
+from channels.configuration import Change, ChannelsConfiguration, Fault, read_entries, write
+from channels.entries import ChannelNames, Entry, Rate
 from channels.errors import ConfigurationError
 from notify import api_keys, template_contents, templating
 from notify.models import Application, Template

@@ -62,7 +62,7 @@ _batches = _Batches()
 
 _COLUMNS: Final = (
     "id", "application_id", "application__name", "priority", "category", "route", "channels", "to", "params", "content",
-    "template_version_id", "locale", "metadata", "ref", "callback_url", "batch_id", "expires_at", "request_id",
+    "template_version_id", "locale", "metadata", "ref", "callback_url", "batch_id", "request_id",
 )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def compose(*, claimed: Claimed, facts: Facts) -> OutboundMessage:
             payload=orjson.loads(claimed.payload or "{}"),
             signing_secret=signing_secrets.of(application_id=facts.application_id),
         )
-    subject, text, html = _rendered(claimed, facts)
+    subject, text, html = _rendered(claimed.channel, facts)
     return OutboundMessage(
         id=claimed.id,
         channel=claimed.channel,
@@ -144,13 +144,23 @@ def compose(*, claimed: Claimed, facts: Facts) -> OutboundMessage:
     )
 
 
-def _rendered(claimed: Claimed, facts: Facts) -> tuple[str, str, str]:
+def can_be_said(facts: Facts, *, channel: str) -> bool:
+    """Whether there are words for ``channel``, one that the notification was not accepted for: its template may say
+    nothing there, or need more than it was given."""
+    try:
+        _subject, text, html = _rendered(channel, facts)
+    except MessageRejected:
+        return False
+    return bool(text or (html and channel == "email"))
+
+
+def _rendered(channel: str, facts: Facts) -> tuple[str, str, str]:
     if facts.template_version_id is None:
         content = facts.content or {}
         return content.get("subject") or "", content.get("text") or "", content.get("html") or ""
     try:
         rendered = templating.render(
-            version_id=facts.template_version_id, channel=claimed.channel, locale=facts.locale, params=facts.params
+            version_id=facts.template_version_id, channel=channel, locale=facts.locale, params=facts.params
         )
     except TemplateError as error:
         raise MessageRejected(f"template: {error.detail}") from error

@@ -120,6 +120,8 @@ class Drain:
         self._claim_failed = True  # until it has not
         claimed = lanes.claim(lane=self.lane, limit=wanted, lease=self.lease, now=now)
         self._last_was_short = len(claimed) * 2 <= wanted
+        # What was lost while this process stood still, and is ours again, is still being said: its result will do.
+        claimed = [one for one in claimed if one.id not in self._held]
         if not claimed:
             self._claim_failed = False
             return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,5 +28,4 @@ class Facts:
     ref: str
     callback_url: str
     batch_id: UUID | None
-    expires_at: datetime
     request_id: str = ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-_VERSION_AND_VARIANT = (7 << 76) | (2 << 62)
+#: How far two machines' clocks may be apart: ids that belong together may be out of order by this much.
+CLOCK_MARGIN: Final = timedelta(hours=1)
+_VERSION_AND_VARIANT: Final = (7 << 76) | (2 << 62)
 
 
 def new_id() -> UUID:
@@ -24,3 +27,14 @@ def floor_id(at: datetime) -> UUID:
 def id_time(identifier: UUID) -> datetime:
     """When ``identifier`` was made, to the millisecond."""
     return datetime.fromtimestamp((identifier.int >> 80) / 1000, tz=UTC)
+
+
+def moved_id(identifier: UUID, *, by: timedelta) -> UUID:
+    """The smallest id made ``by`` after ``identifier`` (or before it). Holds for whatever a client calls an id."""
+    milliseconds = (identifier.int >> 80) + int(by.total_seconds() * 1000)
+    return UUID(int=min(max(milliseconds, 0), (1 << 48) - 1) << 80)
+
+
+def since_id(identifier: UUID) -> UUID:
+    """The id from which on to look for what came with or after ``identifier``, made by whichever machine."""
+    return moved_id(identifier, by=-CLOCK_MARGIN)

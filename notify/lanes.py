@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -17,8 +16,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
-from notify import claims, doorbell, leases, partitions, pulses
-from notify.ids import new_id
+from notify import claims, doorbell, leases, partitions, pulses, steps
+from notify.ids import new_id, since_id
 from notify.loading import Feeder, goes_in_one_trip, insert, insert_all
 from notify.models.delivery import DeliveryStatus
 from notify.models.event import EventType
@@ -78,7 +77,7 @@ def record(*, outcomes: Sequence[Outcome], lease: UUID, now: datetime) -> set[UU
     outcomes = sorted(outcomes, key=lambda outcome: outcome.id)  # rows are locked in the order that cancelling has too
     with transaction.atomic():
         written = _write_statuses(outcomes, lease, now)
-        mine = [_heeding(outcome, cancelled=written[outcome.id]) for outcome in outcomes if outcome.id in written]
+        mine = [steps.heeding(outcome, cancelled=written[outcome.id]) for outcome in outcomes if outcome.id in written]
         before = _recorded_before([outcome for outcome in outcomes if outcome.id not in written])
         attempts = [row for outcome in outcomes if outcome.id not in before for row in outcome.attempts]
         born = [row for outcome in mine for row in (outcome.next_step, outcome.callback) if row is not None]
@@ -108,14 +107,6 @@ def _recorded_before(outcomes: Sequence[Outcome]) -> set[UUID]:
             [list(attempts), min(attempts), max(attempts)],
         )
         return {attempts[identifier] for (identifier,) in cursor.fetchall()}
-
-
-def _heeding(outcome: Outcome, *, cancelled: bool) -> Outcome:
-    """``outcome``; where it was cancelled meanwhile, without another channel that takes over, nor word of one."""
-    if not cancelled or outcome.next_step is None:
-        return outcome
-    events = tuple(event for event in outcome.events if event.type != EventType.SWITCHED)
-    return replace(outcome, next_step=None, events=events)
 
 
 def _write_statuses(outcomes: Sequence[Outcome], lease: UUID, now: datetime) -> dict[UUID, bool]:
@@ -214,14 +205,14 @@ def take_overdue(
 def cancel(*, now: datetime, actor: str, notification_ids: Sequence[UUID] = (), batch_id: UUID | None = None) -> int:
     """Cancels what of these notifications, or of this batch, is not yet handed over, and keeps what is being sent from
     being tried again; returns how many deliveries that concerns."""
-    first = min(notification_ids, default=batch_id)
-    if first is None:
+    earliest = min(notification_ids, default=batch_id)
+    if earliest is None:
         return 0
     parameters: dict[str, Any] = {
         "now": now,
         "notification_ids": list(notification_ids),
         "batch_id": batch_id,
-        "first": first,
+        "first": since_id(earliest),
     }
     found: list[tuple[UUID, UUID, str, str]] = []
     with transaction.atomic(), connection.cursor() as cursor:

@@ -148,9 +148,11 @@ def undecidable(*, claimed: Claimed, error: Exception, now: datetime, result: Se
 
 
 def bare(outcome: Outcome) -> Outcome:
-    """``outcome`` without anything that the database may have refused: its status is what must not be lost."""
+    """``outcome`` without anything that the database may have refused: its status is what must not be lost, nor what
+    it can be replayed by."""
+    letter = outcome.dead_letter._replace(detail="") if outcome.dead_letter is not None else None
     return replace(
-        outcome, provider_message_id="", error_detail="", callback=None, attempts=(), events=(), dead_letter=None
+        outcome, provider_message_id="", error_detail="", callback=None, attempts=(), events=(), dead_letter=letter
     )
 
 
@@ -167,7 +169,7 @@ def end(
     """The end of a delivery: the next channel takes over where there is one, else it failed, or is buried. ``unknown``:
     nobody knows what became of this try."""
     following = steps.next_channel(claimed, facts)
-    if following is not None and now < facts.expires_at:
+    if following is not None and now < claimed.deadline:
         words = f"{claimed.channel} gave up ({decision.code}): {decision.reason}"
         reason = clean(f"{doubt(claimed, unknown=unknown)}{words}", REASON_LIMIT)
         switched = replace(

@@ -19,7 +19,7 @@ from django.db.migrations import CreateModel
 from django.db.migrations.state import ProjectState
 from psycopg2.errors import DeadlockDetected, LockNotAvailable
 
-from notify.ids import floor_id
+from notify.ids import CLOCK_MARGIN, floor_id
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +27,6 @@ TABLES: Final = ("notify_notification", "notify_delivery", "notify_attempt", "no
 #: One number for the advisory lock that keeps two processes from making the same partition at once.
 _LOCK: Final = 0x676F7574
 _LOCK_MS: Final = 200
-#: Ids may come from hosts whose clock is ahead of ours by less than this.
-_CLOCK_SLACK: Final = timedelta(hours=1)
 _FLOOR_MAX_AGE: Final = timedelta(seconds=10)
 
 
@@ -252,7 +250,7 @@ def live_window(*, now: datetime) -> Window:
     cache = _FloorCache
     if cache.day is None or cache.read_at is None or not timedelta() <= now - cache.read_at < _FLOOR_MAX_AGE:
         cache.day, cache.read_at = oldest_live_day(now=now), now
-    return Window(floor=floor_id(day_start(cache.day)), ceiling=floor_id(now + _CLOCK_SLACK))
+    return Window(floor=floor_id(day_start(cache.day)), ceiling=floor_id(now + CLOCK_MARGIN))
 
 
 def forget_live_window() -> None:

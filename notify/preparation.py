@@ -7,6 +7,7 @@ recipient is worked out in ``prepare``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -185,6 +186,8 @@ def personalise(
         faults += _template_faults(prepared, prepared.version, params)
     if faults:
         return faults
+    if len(recipient.to) > len(to):
+        _add_spare_addresses(to, recipient)
     notification = _notification(prepared, recipient, to, batch_id)
     return notification, [_delivery(prepared, notification, step, to[step.field]) for step in prepared.first_steps]
 
@@ -198,6 +201,15 @@ def _add_address(to: dict[str, str], faults: list[FieldError], recipient: Recipi
         to[name] = addresses.normalize(channel, given)
     except AddressInvalid as error:
         faults.append(FieldError(f"to.{name}", error.code, error.detail))
+
+
+def _add_spare_addresses(to: dict[str, str], recipient: Recipient) -> None:
+    """Adds those that no channel of the order needs: a channel that stands in for one of them may. Nothing was asked to
+    be sent there, so one that can't be used is left out and no fault."""
+    for channel, name in ADDRESS_FIELDS.items():
+        if name not in to and name in recipient.to:
+            with suppress(AddressInvalid):
+                to[name] = addresses.normalize(channel, recipient.to[name])
 
 
 def _template_faults(prepared: Prepared, version: TemplateVersion, params: Mapping[str, Any]) -> Sequence[FieldError]:

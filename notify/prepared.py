@@ -2,8 +2,9 @@
 asks. A claim takes longer to plan than to run.
 
 Where that does not work, the same text is sent whole. Behind a pooler that gives each transaction another connection
-(PgBouncer's "transaction" mode) a statement is not where it was prepared: the first time one is missing, or there
-though nobody here prepared it, this process stops preparing.
+(PgBouncer's "transaction" mode) a statement is not where it was prepared. So a process that finds a pooler in between
+prepares nothing; it tells by who serves it, which is not whom the pooler named. Should one go unnoticed, it stops the
+first time that a statement is missing, or is there though nobody here prepared it.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ _known: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 def run(cursor: Any, *calls: tuple[Prepared, Parameters], under: str = "") -> None:
     """Runs statements in one round trip, those that this connection has not seen being prepared before; the rows are
     the last one's. ``under``: a statement sent ahead of them, for settings they are to be planned under."""
-    if not _Mode.usable:
+    if not _Mode.usable or not _is_direct(cursor):
         _run_whole(cursor, calls, under)
         return
     try:
@@ -106,11 +107,23 @@ def run(cursor: Any, *calls: tuple[Prepared, Parameters], under: str = "") -> No
         _run_whole(cursor, calls, under)
 
 
+def _is_direct(cursor: Any) -> bool:
+    """Whether PostgreSQL itself is at the other end; asked once a connection, which then has nothing prepared."""
+    raw = cursor.connection
+    if raw in _known:
+        return True
+    cursor.execute("DEALLOCATE ALL; SELECT pg_backend_pid()")
+    (pid,) = cursor.fetchone()
+    if pid == raw.get_backend_pid():
+        _known[raw] = set()
+    else:
+        logger.warning("a pooler is between this process and PostgreSQL: statements are sent whole")
+        _Mode.usable = False
+    return _Mode.usable
+
+
 def _prepare(cursor: Any, calls: Sequence[tuple[Prepared, Parameters]]) -> None:
-    known = _known.get(cursor.connection)
-    if known is None:
-        cursor.execute("DEALLOCATE ALL")
-        known = _known[cursor.connection] = set()
+    known = _known[cursor.connection]
     for statement, _parameters in calls:
         if statement.name not in known:
             cursor.execute(statement.definition)

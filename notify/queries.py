@@ -18,7 +18,7 @@ from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet
 from notify.depths import LaneDepth as LaneDepth
 from notify.depths import lane_depths as lane_depths
 from notify.errors import NotFound
-from notify.ids import floor_id
+from notify.ids import CLOCK_MARGIN, floor_id, moved_id, since_id
 from notify.models import (
     Application,
     Attempt,
@@ -33,8 +33,6 @@ from notify.models import (
 
 #: How many notifications a page may look at while it searches for those with a delivery in some state.
 WINDOW: Final = 5_000
-#: How far two machines' clocks may be apart: ids that belong together may be out of order by this much.
-_CLOCK_MARGIN: Final = timedelta(hours=1)
 #: A batch is accepted in one transaction, so its notifications are this close to it.
 _BATCH_SPAN: Final = timedelta(days=1)
 
@@ -132,24 +130,13 @@ def _shown() -> QuerySet[Notification]:
     )
 
 
-def _moved(identifier: UUID, by: timedelta) -> UUID:
-    """The smallest id made ``by`` after ``identifier`` (or before it). Holds for whatever a client calls an id."""
-    milliseconds = (identifier.int >> 80) + int(by.total_seconds() * 1000)
-    return UUID(int=min(max(milliseconds, 0), (1 << 48) - 1) << 80)
-
-
-def since_id(identifier: UUID) -> UUID:
-    """The id from which on to look for what came with or after ``identifier``."""
-    return _moved(identifier, -_CLOCK_MARGIN)
-
-
 def created_between(after: datetime | None, before: datetime | None) -> Q:
     """``created_at`` in [after, before), with the range of ids that this leaves."""
     condition = Q()
     if after is not None:
-        condition &= Q(created_at__gte=after, id__gte=floor_id(after - _CLOCK_MARGIN))
+        condition &= Q(created_at__gte=after, id__gte=floor_id(after - CLOCK_MARGIN))
     if before is not None:
-        condition &= Q(created_at__lt=before, id__lt=floor_id(before + _CLOCK_MARGIN))
+        condition &= Q(created_at__lt=before, id__lt=floor_id(before + CLOCK_MARGIN))
     return condition
 
 
@@ -187,7 +174,7 @@ def _candidates(application: Application, where: NotificationFilter, before: UUI
         rows = rows.filter(id__lt=before)
     if where.batch_id is not None:
         rows = rows.filter(
-            batch_id=where.batch_id, id__gte=since_id(where.batch_id), id__lt=_moved(where.batch_id, _BATCH_SPAN)
+            batch_id=where.batch_id, id__gte=since_id(where.batch_id), id__lt=moved_id(where.batch_id, by=_BATCH_SPAN)
         )
     if where.ref is not None:
         rows = rows.filter(Q(ref=where.ref) & ~Q(ref=""))
@@ -254,7 +241,7 @@ def find_batch(*, application: Application, batch_id: str | UUID) -> Batch:
 def is_test_batch(batch: Batch) -> bool:
     """Whether a test key sent it: what is true of one of its notifications is true of all."""
     rows = Notification.objects.filter(
-        batch_id=batch.id, id__gte=since_id(batch.id), id__lt=_moved(batch.id, _BATCH_SPAN)
+        batch_id=batch.id, id__gte=since_id(batch.id), id__lt=moved_id(batch.id, by=_BATCH_SPAN)
     )
     return any(rows.values_list("is_test", flat=True)[:1])
 

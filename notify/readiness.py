@@ -41,16 +41,9 @@ def _elsewhere(claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> O
     ruled = _ruled(claimed, facts, rules)
     if ruled is None:
         return None
-    channel, rules = ruled
+    subject, rules = ruled
     target = switching.find_target(claimed=claimed, facts=facts, rules=rules)
-    ruling = gateway.admit(
-        message_id=claimed.id,
-        channel=channel,
-        priority=facts.priority,
-        category=facts.category,
-        application=facts.application,
-        may_switch=target is not None,
-    )
+    ruling = gateway.admit(subject, may_switch=target is not None)
     if ruling.admission is Admission.SEND:
         return None
     if ruling.admission is Admission.SWITCH and target is not None:
@@ -71,19 +64,15 @@ def goes_elsewhere(claimed: Claimed, facts: Facts, *, rules: Rules) -> bool:
     ruled = _ruled(claimed, facts, rules)
     if ruled is None:
         return False
-    channel, rules = ruled
-    return switching.find_target(claimed=claimed, facts=facts, rules=rules) is not None and gateway.sends_elsewhere(
-        message_id=claimed.id,
-        channel=channel,
-        priority=facts.priority,
-        category=facts.category,
-        application=facts.application,
-    )
+    subject, rules = ruled
+    target = switching.find_target(claimed=claimed, facts=facts, rules=rules)
+    return target is not None and gateway.sends_elsewhere(subject)
 
 
-def _ruled(claimed: Claimed, facts: Facts, rules: Rules) -> tuple[str, Rules] | None:
-    """The channel by whose state and orders a message goes, and its rules; None when nothing is known against it. A
-    test key's message is ruled by the channel on the stage of a drill, where it plays on one, and by none else."""
+def _ruled(claimed: Claimed, facts: Facts, rules: Rules) -> tuple[gateway.Subject, Rules] | None:
+    """The message as one that its channel's state and orders rule on, and its rules; None when nothing is known against
+    that channel. A test key's message is ruled by the channel on the stage of a drill, where it plays on one, and by
+    none else."""
     if claimed.kind != DeliveryKind.MESSAGE:
         return None
     channel = claimed.channel
@@ -92,7 +81,16 @@ def _ruled(claimed: Claimed, facts: Facts, rules: Rules) -> tuple[str, Rules] | 
         if not channel:
             return None
         rules = replace(rules, fallback=gateway.channel_orders(channel).fallback, is_usable=_is_usable_on_stage)
-    return None if gateway.is_at_rest(channel) else (channel, rules)
+    if gateway.is_at_rest(channel):
+        return None
+    subject = gateway.Subject(
+        message_id=claimed.id,
+        channel=channel,
+        priority=facts.priority,
+        category=facts.category,
+        application=facts.application,
+    )
+    return subject, rules
 
 
 def _is_usable_on_stage(channel: str) -> bool:

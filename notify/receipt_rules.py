@@ -14,7 +14,7 @@ from typing import Final
 
 from channels.errors import OutcomeUnknown
 from channels.types import DeliveryEvent
-from notify import outcomes
+from notify import outcomes, steps
 from notify.facts import Facts
 from notify.models.delivery import DeliveryStatus
 from notify.models.event import EventType
@@ -103,7 +103,7 @@ def fail(
     *, known: Reported, receipt: Receipt, facts: Facts | None, provider: str, now: datetime, rules: Rules
 ) -> Outcome:
     """What to write of a delivery that did not reach the person: it failed for good, and the next channel of its route
-    takes over, if there is one. ``facts`` None: its notification is gone."""
+    takes over, if there is one and nobody cancelled it. ``facts`` None: its notification is gone."""
     event = _event(known, receipt, provider, UNDELIVERED)  # first, as it happened
     reason = outcomes.clean(f"{provider} took it and reports that it was not delivered: {receipt.event.detail}")
     base = Outcome(
@@ -117,6 +117,7 @@ def fail(
     if facts is not None:
         decision = RetryDecision(verdict=Verdict.FAIL, code=UNDELIVERED, reason=base.error_detail)
         base = outcomes.end(claimed=known.claimed, facts=facts, base=base, decision=decision, now=now, rules=rules)
+        base = steps.heeding(base, cancelled=known.is_cancelled)
     return replace(base, events=(event, *base.events))
 
 

@@ -17,26 +17,25 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from notify import doorbell
-from notify.ids import floor_id
+from notify.ids import CLOCK_MARGIN, floor_id
 from notify.loading import insert_all
 from notify.rows import Claimed, DeliveryRow, EventRow, Outcome
 from notify.sql import statement
 
 _CLAIMED: Final = tuple(field.name for field in fields(Claimed))
 _OWN: Final = ", ".join(f"d.{name}" for name in _CLAIMED)
-#: Ids may come from hosts whose clock is ahead of ours by less than this.
-_CLOCK_SLACK: Final = timedelta(hours=1)
 _UUID7: Final = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """A delivery as it stands when a receipt of it comes."""
+    """A delivery as it stands when a receipt of it comes. ``is_cancelled``: while it was being sent, so it was sent."""
 
     claimed: Claimed
     status: str
     error_code: str
     sent_at: datetime | None
+    is_cancelled: bool
     tells: bool
 
     @property
@@ -64,7 +63,7 @@ def _own_id(name: str, floor: UUID, now: datetime) -> UUID | None:
         identifier = UUID(name)
     except ValueError:
         return None
-    in_time = floor <= identifier < floor_id(now + _CLOCK_SLACK)
+    in_time = floor <= identifier < floor_id(now + CLOCK_MARGIN)
     return identifier if identifier.version == _UUID7 and in_time else None
 
 
@@ -82,8 +81,9 @@ def _by_providers_ids(provider: str, names: set[str], floor: UUID) -> dict[str, 
 def _lock(provider: str, ids: set[UUID]) -> dict[UUID, Reported]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_OWN}, d.status, d.error_code, d.sent_at, EXISTS (SELECT 1 FROM notify_notification n"  # noqa: S608
-            " WHERE n.id = d.notification_id AND n.callback_url <> '') FROM notify_delivery d"
+            f"SELECT {_OWN}, d.status, d.error_code, d.sent_at, d.cancel_requested,"  # noqa: S608
+            " EXISTS (SELECT 1 FROM notify_notification n WHERE n.id = d.notification_id AND n.callback_url <> '')"
+            " FROM notify_delivery d"
             " WHERE d.id = ANY (%s) AND d.id >= %s AND d.id <= %s AND d.provider = %s AND d.kind = 0"
             " ORDER BY d.id FOR UPDATE OF d",
             [list(ids), min(ids), max(ids), provider],
@@ -93,7 +93,7 @@ def _lock(provider: str, ids: set[UUID]) -> dict[UUID, Reported]:
 
 def _reported(row: Sequence[object]) -> Reported:
     own = len(_CLAIMED)
-    rest = dict(zip(("status", "error_code", "sent_at", "tells"), row[own:], strict=True))
+    rest = dict(zip(("status", "error_code", "sent_at", "is_cancelled", "tells"), row[own:], strict=True))
     return Reported(claimed=Claimed(*row[:own]), **rest)  # type: ignore[arg-type]
 
 

@@ -11,8 +11,9 @@ from notify import address_hash
 from notify.facts import Facts
 from notify.ids import new_id
 from notify.models.delivery import DeliveryKind, DeliveryStatus
+from notify.models.event import EventType
 from notify.models.notification import Route
-from notify.rows import Claimed, DeliveryRow
+from notify.rows import Claimed, DeliveryRow, Outcome
 
 
 def first_deadline(*, starts_at: datetime, step_deadline_s: int, more_steps: bool) -> datetime | None:
@@ -68,7 +69,7 @@ def row(
         is_test=claimed.is_test,
         status=DeliveryStatus.QUEUED,
         due_at=now,
-        deadline=facts.expires_at,
+        deadline=claimed.deadline,  # later than the notification's where a person had it sent again
         step_deadline=first_deadline(
             starts_at=now,
             step_deadline_s=step_deadline_s(channel),
@@ -77,3 +78,11 @@ def row(
         created_at=now,
         address_hash=address_hash.of(address),
     )
+
+
+def heeding(outcome: Outcome, *, cancelled: bool) -> Outcome:
+    """``outcome``; where it was cancelled meanwhile, without another channel that takes over, nor word of one."""
+    if not cancelled or outcome.next_step is None:
+        return outcome
+    events = tuple(event for event in outcome.events if event.type != EventType.SWITCHED)
+    return replace(outcome, next_step=None, events=events)

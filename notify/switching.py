@@ -1,11 +1,11 @@
-"""From a degraded channel to another one: which, and what to write. Pure."""
+"""From a degraded channel to another one: which, and what to write. Pure, but for the template that is read once."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from channels.names import ADDRESS_FIELDS
-from notify import outcomes, steps
+from notify import content, outcomes, steps
 from notify.facts import Facts
 from notify.models.delivery import DeliveryStatus
 from notify.models.event import EventType
@@ -15,15 +15,16 @@ from notify.rows import Claimed, Outcome
 
 def find_target(*, claimed: Claimed, facts: Facts, rules: Rules) -> tuple[int, str] | None:
     """Where a message goes when its channel sends it elsewhere, as step and channel: the next usable channel of its
-    route, else a usable one that stands in for its channel and to which it does not go anyway. None: nowhere. Not for
-    callbacks, nor for what a test key sent."""
+    route, else a usable one that stands in for its channel, to which it does not go anyway, and on which there is
+    something to say. None: nowhere. Not for callbacks, nor for what a test key sent."""
     for step, channel in steps.later_channels(claimed, facts):
         if rules.is_usable(channel):
             return step, channel
     if claimed.channel not in facts.channels:
         return None  # it stands in already: from here on there would be no end
     for channel in rules.fallback:
-        if channel not in facts.channels and facts.to.get(ADDRESS_FIELDS[channel]) and rules.is_usable(channel):
+        is_other = channel not in facts.channels and bool(facts.to.get(ADDRESS_FIELDS[channel]))
+        if is_other and rules.is_usable(channel) and content.can_be_said(facts, channel=channel):
             return claimed.step, channel
     return None
 

@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from admin_portal.admin.base import ModelAdmin, display, moment
 from admin_portal.forms import JsonField, ModelForm
-from channels.configuration import PolicyEntry
+from channels.entries import PolicyEntry
 from channels.models import Policy, Provider
 from channels.names import CHANNELS
 

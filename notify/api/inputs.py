@@ -115,7 +115,8 @@ Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-
 
 class To(Input):
     """The addresses of one person. Each channel needs its own: email `email`; sms and voice `phone`; push
-    `device_token`; im `im`; webhook `url`; inapp `user_id`."""
+    `device_token`; im `im`; webhook `url`; inapp `user_id`. Others may come along: a channel that stands
+    in for one that is down uses them."""
 
     email: Address | None = None
     phone: Address | None = Field(default=None, description="E.164, with its plus sign.")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Event as Signal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
 from notify import lanes, partitions
-from notify.ids import new_id
+from notify.ids import floor_id, new_id
 from notify.models import Delivery, Event
 from notify.rows import DeliveryRow, Outcome
 from tests.conftest import WaitFor
@@ -64,6 +65,15 @@ def test_cancelling_takes_the_next_step_that_was_born_while_it_waited(wait_for: 
             wait_for(somebody_waits_for_a_lock)
         assert cancelling.result(10) == 1
     assert Delivery.objects.get(pk=following.id).status == "cancelled"
+
+
+def test_what_a_host_whose_clock_is_behind_has_born_is_cancelled_too() -> None:
+    partitions.forget_live_window()
+    now = timezone.now()
+    behind = UUID(int=floor_id(now - timedelta(seconds=30)).int + 1)
+    (row,) = enter(make_application(), now=now, id=behind)
+    assert lanes.cancel(notification_ids=[row.notification_id], actor="li", now=now) == 1
+    assert Delivery.objects.get(pk=row.id).status == "cancelled"
 
 
 def test_two_that_cancel_at_once_tell_it_once(wait_for: WaitFor) -> None:

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from channels import directory
 from channels.models import Provider
-from notify import callbacks, content, dispatch, lanes, outcomes, partitions
-from notify.models import Attempt, Delivery
+from notify import callbacks, content, dispatch, lanes, outcomes, partitions, workers
+from notify.models import Attempt, DeadLetter, Delivery
 from notify.rows import DeliveryRow
 from tests.conftest import WaitFor
 from tests.factories import make_application
@@ -90,6 +90,17 @@ def test_a_row_that_the_database_refuses_keeps_its_bare_status(monkeypatch: pyte
     monkeypatch.setattr(callbacks, "row", lambda **facts: make(**facts)._replace(payload="{not json"))
     drain()
     assert states([row, *rest]) == {"sent": 4}
+
+
+def test_what_is_given_up_can_be_replayed_whatever_of_it_the_database_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider(error_rate=1.0, error="unavailable")
+    (row,) = enter(make_application(), now=timezone.now(), callback_url="https://app.example.com/hook", attempts=99)
+    make = callbacks.row
+    monkeypatch.setattr(callbacks, "row", lambda **facts: make(**facts)._replace(payload="{not json"))
+    drain()
+    assert states([row]) == {"dead": 1}
+    (letter,) = DeadLetter.objects.filter(delivery_id=row.id)
+    assert (letter.reason, letter.detail) == ("attempts_used_up", "")
 
 
 def test_a_row_that_can_not_be_read_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,6 +191,22 @@ def test_what_passed_to_another_while_it_was_being_said_stays_the_other_s(settin
     thread.join(20)
     # What was being said at that moment can't be unsaid: the attempt is kept, the delivery is the other's.
     assert states([row for row in rows if row.id in lost]) == {"sending": len(lost)}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_lost_and_is_got_back_while_it_is_being_said_is_said_once(wait_for: WaitFor) -> None:
+    provider(latency_ms=1500, max_concurrency=16)
+    rows = enter(make_application(), count=2, now=timezone.now())
+    handled: list[int] = []
+    thread = in_a_thread(lambda: handled.append(drain()))
+    wait_for(lambda: states(rows)["sending"] == 2)
+    # As after standing still for longer than a lease: the sweep gave them back, and this drain is the first to look.
+    Delivery.objects.filter(pk__in=[row.id for row in rows]).update(status="queued", lease=None, lease_until=None)
+    workers.note_ring("sms.bulk")
+    thread.join(20)
+    assert handled == [2]
+    assert states(rows) == {"sent": 2}
+    assert Attempt.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -47,7 +47,6 @@ def facts(**values: Any) -> Facts:
         "ref": "r1",
         "callback_url": "",
         "batch_id": None,
-        "expires_at": NOW + timedelta(hours=1),
     }
     return Facts(**{**defaults, **values})
 
@@ -66,7 +65,7 @@ def claimed(of: Facts, **values: Any) -> Claimed:
         "payload": None,
         "is_test": False,
         "due_at": NOW,
-        "deadline": of.expires_at,
+        "deadline": NOW + timedelta(hours=1),
         "step_deadline": None,
         "attempts": 0,
         "waits": 0,

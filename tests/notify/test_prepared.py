@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -27,8 +32,8 @@ def half() -> Prepared:
     return Prepared("half", lambda: "SELECT %(of)s / 2, '100%%', %(of)s", {"of": "integer"})
 
 
-def ask(statement: Prepared, of: int) -> tuple[object, ...]:
-    with connection.cursor() as cursor:
+def ask(statement: Prepared, of: int, *, of_connection: Any = connection) -> tuple[object, ...]:
+    with of_connection.cursor() as cursor:
         prepared.run(cursor, (statement, {"of": of}))
         row: tuple[object, ...] = cursor.fetchone()
         return row
@@ -38,6 +43,51 @@ def known() -> set[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT name FROM pg_prepared_statements")
         return {name for (name,) in cursor.fetchall()}
+
+
+#: What the server tells a client once: the process that serves it, and a key to cancel with.
+_KEY_DATA = re.compile(rb"K\0\0\0\x0c(.{4})", re.DOTALL)
+
+
+def _hand_on(source: socket.socket, target: socket.socket, *, disguise: bool = False) -> None:
+    with suppress(OSError):
+        while said := source.recv(65536):
+            if disguise:
+                said = _KEY_DATA.sub(lambda key: key[0][:5] + bytes(byte ^ 0x55 for byte in key[1]), said, count=1)
+            target.sendall(said)
+    for end in (source, target):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+def _open_server(host: str, port: str) -> socket.socket:
+    if not host.startswith("/"):
+        return socket.create_connection((host or "127.0.0.1", int(port or 5432)))
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(f"{host}/.s.PGSQL.{port or 5432}")
+    return server
+
+
+def _serve_one(door: socket.socket, host: str, port: str) -> None:
+    client, _address = door.accept()
+    with client, _open_server(host, port) as server, ThreadPoolExecutor(1) as back:
+        back.submit(_hand_on, server, client, disguise=True)
+        _hand_on(client, server)
+
+
+@contextmanager
+def through_a_pooler() -> Iterator[Any]:
+    """A connection that a pooler hands on: which of its connections serves a client is not told, as it may change."""
+    settings = connection.settings_dict
+    pooled = connection.copy()
+    with socket.create_server(("127.0.0.1", 0)) as door, ThreadPoolExecutor(1) as pool:
+        door.settimeout(10)
+        pool.submit(_serve_one, door, settings["HOST"], settings["PORT"])
+        pooled.settings_dict = {**settings, "HOST": "127.0.0.1", "PORT": door.getsockname()[1]}
+        try:
+            yield pooled
+        finally:
+            pooled.close()
 
 
 @pytest.mark.usefixtures("_prepares")
@@ -82,6 +132,17 @@ class TestPrepared:
             cursor.execute(other.definition)
 
         assert ask(other, 4) == (5,)
+
+    def test_behind_a_pooler_no_transaction_is_broken_by_what_is_not_there(self, half: Prepared) -> None:
+        with through_a_pooler() as pooled:
+            assert ask(half, 4, of_connection=pooled) == (2, "100%", 4)
+            with pooled.cursor() as cursor:
+                cursor.execute("DEALLOCATE ALL")  # as good as another connection
+                cursor.execute("BEGIN")
+            assert ask(half, 6, of_connection=pooled) == (3, "100%", 6)
+            with pooled.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+                assert cursor.fetchone() == (0,)
 
     def test_in_a_transaction_that_is_broken_by_it_the_next_one_goes_well(self, half: Prepared) -> None:
         ask(half, 4)

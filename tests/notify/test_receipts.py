@@ -17,7 +17,7 @@ from channels.models import Provider
 from channels.types import DeliveryEvent
 from notify import dispatch, lanes, partitions, receipts
 from notify.models import Delivery, DeliveryKind, EarlyReceipt, Event
-from notify.rows import DeliveryRow
+from notify.rows import DeliveryRow, Outcome
 from tests.factories import make_application
 from tests.notify.lane_rows import claim, enter
 
@@ -69,6 +69,7 @@ def events_of(row: DeliveryRow) -> list[tuple[str, str]]:
 
 
 FIRST: dict[str, Any] = {"route": "first", "channels": ["sms", "email"]}
+UNKNOWN = {"sent": "", "held": "outcome_unknown"}
 
 
 class TestOne:
@@ -101,6 +102,19 @@ class TestOne:
         take(event(row.id, delivered=False))
         assert steps_of(row) == [("sms", "failed"), ("email", "queued")]
         assert events_of(row) == [("receipt", "undelivered"), ("switched", "")]
+
+    @pytest.mark.parametrize("status", ["sent", "held"])
+    def test_no_channel_takes_over_from_what_was_cancelled_while_it_was_being_sent(self, status: str) -> None:
+        (row,) = enter(make_application(), now=timezone.now(), **FIRST)
+        lease = uuid4()
+        claim("sms.bulk", now=timezone.now(), lease=lease)
+        assert lanes.cancel(notification_ids=[row.notification_id], actor="li", now=timezone.now()) == 1
+        outcome = Outcome(id=row.id, status=status, provider="sms-a", error_code=UNKNOWN[status])
+        lanes.record(outcomes=[outcome], lease=lease, now=timezone.now())
+
+        assert take(event(row.id, delivered=False)) == {"failed": 1}
+        assert steps_of(row) == [("sms", "failed")]
+        assert events_of(row)[-1] == ("receipt", "undelivered")
 
     def test_a_provider_is_known_by_its_own_ids_too(self) -> None:
         (row,) = send()

@@ -187,7 +187,7 @@ def test_thresholds_are_read_from_a_policy_and_the_rest_are_defaults() -> None:
 
 
 def test_the_defaults_are_those_of_the_configuration_file() -> None:
-    from channels.configuration import PolicyEntry
+    from channels.entries import PolicyEntry
 
     assert Thresholds.parse(PolicyEntry(target="channel:sms").rules) == DEFAULTS
 
