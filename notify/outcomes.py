@@ -63,6 +63,7 @@ def settle(
             now=now,
             rules=rules,
             provider=result.provider,
+            unknown=any(isinstance(attempt.error, OutcomeUnknown) for attempt in result.tries),
         )
     retry_at = outcome.due_at if outcome.status == DeliveryStatus.QUEUED else None
     tries = result.tries
@@ -97,10 +98,17 @@ def _sent(
 
 
 def fail(
-    *, claimed: Claimed, facts: Facts, error: ProviderError, now: datetime, rules: Rules, provider: str = ""
+    *,
+    claimed: Claimed,
+    facts: Facts,
+    error: ProviderError,
+    now: datetime,
+    rules: Rules,
+    provider: str = "",
+    unknown: bool = False,
 ) -> Outcome:
     """What to write when no provider took the message, or nobody knows whether one did. ``provider``: who was asked
-    last."""
+    last; ``unknown``: one of those that were asked gave no answer, whatever the last one said."""
     budget = rules.policy.max_attempts * (claimed.replays + 1)
     decision = retry.decide(
         error=error,
@@ -112,14 +120,15 @@ def fail(
         rng=rules.rng,
     )
     used = int(error.uses_attempt)
+    unknown = unknown or isinstance(error, OutcomeUnknown)
     base = Outcome(
         id=claimed.id,
         status=DeliveryStatus.QUEUED,
         used=used,
         waited=1 - used,
         provider=provider,
-        # A wait does not make one forget that nobody knows what became of the last try.
-        error_code=decision.code[:64] if used or claimed.error_code != OutcomeUnknown.code else claimed.error_code,
+        # What may have arrived once may have, whatever is said later.
+        error_code=OutcomeUnknown.code if unknown or _in_doubt(claimed) else decision.code[:64],
         error_detail=clean(decision.reason),
     )
     if decision.verdict is Verdict.RETRY:
@@ -131,7 +140,7 @@ def fail(
     if decision.verdict is Verdict.HOLD:
         held = replace(base, status=DeliveryStatus.HELD, finished_at=now)
         return tell(claimed, facts, replace(held, events=(event_row(claimed, EventType.HELD, decision.reason),)), now)
-    unknown = isinstance(error, OutcomeUnknown)
+    base = replace(base, error_code=decision.code[:64])
     return end(claimed=claimed, facts=facts, base=base, decision=decision, now=now, rules=rules, unknown=unknown)
 
 
@@ -165,7 +174,7 @@ def end(
     unknown: bool = False,
 ) -> Outcome:
     """The end of a delivery: the next channel takes over where there is one, else it failed, or is buried. ``unknown``:
-    nobody knows what became of this try."""
+    nobody knows what became of one of its last tries."""
     following = steps.next_channel(claimed, facts)
     if following is not None and now < facts.expires_at:
         words = f"{claimed.channel} gave up ({decision.code}): {decision.reason}"
@@ -191,10 +200,15 @@ def end(
 
 
 def doubt(claimed: Claimed, *, unknown: bool = False) -> str:
-    """What a message that goes on to another channel says first, where its last try may have reached the person."""
-    if unknown or claimed.error_code == OutcomeUnknown.code:
-        return f"it may have arrived by {claimed.channel} too, the outcome of its last try is unknown; "
+    """What a message that goes on to another channel says first, where a try may have reached the person."""
+    if unknown or _in_doubt(claimed):
+        return f"it may have arrived by {claimed.channel} too, the outcome of a try is unknown; "
     return ""
+
+
+def _in_doubt(claimed: Claimed) -> bool:
+    """Whether nobody knows what became of an earlier try."""
+    return claimed.error_code == OutcomeUnknown.code
 
 
 def overdue(*, claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> Outcome | None:

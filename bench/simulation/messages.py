@@ -34,14 +34,16 @@ SHARES: Final = tuple(kind.share for kind in KINDS)
 
 class Group(NamedTuple):
     """Messages that are alike: of one kind and second, tried equally often. ``ghost``: they were sent all the same
-    when we heard nothing, and whatever arrives of them from now on is a duplicate. ``low``, ``high``: their places in
-    the ramp."""
+    when we heard nothing, and whatever arrives of them from now on is a duplicate; provider ``reporter`` reports that
+    in second ``reported_at``. ``low``, ``high``: their places in the ramp."""
 
     kind: int
     born: int
     attempts: int = 0
     waits: int = 0
     ghost: bool = False
+    reporter: int = 0
+    reported_at: int = 0
     prefix: bool = False
     low: float = 0.0
     high: float = 1.0

@@ -60,7 +60,7 @@ class World:
         arrivals = random.Random(self.seed ^ 0x5EED)  # the same ones for every contestant
         while self.t < self.seconds:
             stride = self._stride()
-            self._providers.begin(self._conditions(), stride=stride)
+            self._providers.begin(self._conditions(), t=self.t, stride=stride)
             for answer in self._answers.pop(self.t, ()):
                 self._hear(answer)
             self.contestant.evaluate(self.t)
@@ -121,6 +121,8 @@ class World:
     # --- one look at some messages -----------------------------------------------------------------------------------
 
     def _look(self, group: Group, n: int) -> None:
+        if self._providers.has_reported(group):
+            return  # as the product does: what waits and has arrived is not sent again
         kind = KINDS[group.kind]
         if self.t >= group.ends_at:
             self._lose(group, n)
