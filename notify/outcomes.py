@@ -138,10 +138,14 @@ def fail(
             return replace(base, due_at=soon, error_detail=clean(f"{error.detail}; on by another channel"))
         return replace(base, due_at=decision.due_at)
     if decision.verdict is Verdict.HOLD:
-        held = replace(base, status=DeliveryStatus.HELD, finished_at=now)
-        return tell(claimed, facts, replace(held, events=(event_row(claimed, EventType.HELD, decision.reason),)), now)
+        return _hold(claimed, facts, base, decision, now)
     base = replace(base, error_code=decision.code[:64])
     return end(claimed=claimed, facts=facts, base=base, decision=decision, now=now, rules=rules, unknown=unknown)
+
+
+def _hold(claimed: Claimed, facts: Facts, base: Outcome, decision: RetryDecision, now: datetime) -> Outcome:
+    events = (event_row(claimed, EventType.HELD, decision.reason),)
+    return tell(claimed, facts, replace(base, status=DeliveryStatus.HELD, finished_at=now, events=events), now)
 
 
 def undecidable(*, claimed: Claimed, error: Exception, now: datetime, result: SendResult | None = None) -> Outcome:
