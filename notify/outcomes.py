@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from channels.errors import ChannelHeld, InternalFault, OutcomeUnknown, ProviderError, TooLate
+from channels.errors import ChannelHeld, InternalFault, OutcomeUnknown, ProviderError, ReportAwaited, TooLate
 from channels.types import ProviderTry, SendReceipt, SendResult
 from notify import callbacks, retry, steps
 from notify.facts import Facts
@@ -24,6 +24,8 @@ from notify.rows import AttemptRow, Claimed, DeadLetterRow, EventRow, Outcome
 _DETAIL_LIMIT: Final = 1000
 #: Of why a message goes on to another channel. Which one comes after it, and must not be cut off.
 REASON_LIMIT: Final = 960
+#: As long as one of these is written on a delivery, nobody knows what became of one of its tries.
+_DOUBTS: Final = (OutcomeUnknown.code, ReportAwaited.code)
 #: Of so many waits in a row without a provider being asked, one is written into the history.
 _WAITS_TOLD: Final = 20
 
@@ -127,12 +129,11 @@ def fail(
         used=used,
         waited=1 - used,
         provider=provider,
-        # What may have arrived once may have, whatever is said later.
-        error_code=OutcomeUnknown.code if unknown or _in_doubt(claimed) else decision.code[:64],
+        error_code=_code(decision, in_doubt=unknown or _in_doubt(claimed)),
         error_detail=clean(decision.reason),
     )
     if decision.verdict is Verdict.RETRY:
-        if not isinstance(error, ChannelHeld) and rules.goes_elsewhere(claimed, facts):
+        if not isinstance(error, ChannelHeld | ReportAwaited) and rules.goes_elsewhere(claimed, facts):
             # Patience is for a provider that will be asked again, and on this channel none will.
             soon = now + timedelta(seconds=retry.MIN_DELAY_S)
             return replace(base, due_at=soon, error_detail=clean(f"{error.detail}; on by another channel"))
@@ -210,9 +211,14 @@ def doubt(claimed: Claimed, *, unknown: bool = False) -> str:
     return ""
 
 
+def _code(decision: RetryDecision, *, in_doubt: bool) -> str:
+    """What may have arrived once may have, whatever is said later."""
+    return OutcomeUnknown.code if in_doubt and decision.code not in _DOUBTS else decision.code[:64]
+
+
 def _in_doubt(claimed: Claimed) -> bool:
     """Whether nobody knows what became of an earlier try."""
-    return claimed.error_code == OutcomeUnknown.code
+    return claimed.error_code in _DOUBTS
 
 
 def overdue(*, claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> Outcome | None:

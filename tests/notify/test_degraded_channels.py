@@ -235,11 +235,15 @@ def test_what_may_have_arrived_once_may_have_whatever_was_said_later() -> None:
     provider("email-a", channel="email")
     (row,) = enter(make_application(), now=timezone.now(), priority="normal", route="first", channels=["sms", "email"])
     drain("sms.normal")
-    Provider.objects.filter(name="sms-a").update(config={"error_rate": 1.0, "error": "unavailable"})
+    refusing = Provider.objects.get(name="sms-a")
+    refusing.config = {"error_rate": 1.0, "error": "unavailable"}
+    refusing.save()
     directory.forget()
     for _turn in range(10):
         Delivery.objects.filter(pk=row.id).update(due_at=timezone.now())
         drain("sms.normal")
+    outcomes = Attempt.objects.filter(delivery_id=row.id).order_by("id").values_list("outcome", flat=True)
+    assert list(outcomes) == ["outcome_unknown", *["unavailable"] * 7]
     (switched,) = Event.objects.filter(notification_id=row.notification_id, type="switched")
     assert switched.reason.startswith("it may have arrived by sms too")
 
