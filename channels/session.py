@@ -271,7 +271,7 @@ class Session:
             probes.note(candidate=candidate, error=attempt.error)
         if attempt.error is None:
             self._finish(journey, receipt=attempt.receipt)
-        elif wait_s := self._awaits_report_for(journey, candidate.provider, attempt.error):
+        elif wait_s := self._awaits_report_for(journey, candidate.provider, attempt):
             self._finish(journey, error=ReportAwaited(attempt.error.detail, retry_after=wait_s))
         elif journey.candidates and self._may_fall_over(journey, attempt.error):
             self._advance([journey])
@@ -285,13 +285,15 @@ class Session:
             return not directory.channel(self._channel).hold_unknown
         return error.provider_fault or isinstance(error, Throttled)
 
-    def _awaits_report_for(self, journey: Journey, spec: ProviderSpec, error: ProviderError) -> float:
+    def _awaits_report_for(self, journey: Journey, spec: ProviderSpec, attempt: ProviderTry) -> float:
         """For how many seconds nobody is asked again, since ``spec`` will report what came of it; 0: it will not, or
         not in time."""
-        if not isinstance(error, OutcomeUnknown) or directory.channel(self._channel).hold_unknown:
+        if not isinstance(attempt.error, OutcomeUnknown) or directory.channel(self._channel).hold_unknown:
             return 0.0
-        left_s = (journey.message.deadline - datetime.now(UTC)).total_seconds()
-        return spec.report_within_s if left_s >= _REPORT_MARGIN * spec.report_within_s else 0.0
+        now = datetime.now(UTC)
+        wait_s = spec.report_within_s - (now - attempt.started_at).total_seconds()
+        left_s = (journey.message.deadline - now).total_seconds()
+        return wait_s if 0 < wait_s <= left_s / _REPORT_MARGIN else 0.0
 
     def _finish_without_candidate(self, journey: Journey) -> None:
         message = journey.message

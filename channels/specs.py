@@ -39,7 +39,7 @@ class ProviderSpec:
 
     @property
     def report_within_s(self) -> float:
-        """Within so many seconds it reports, by our ids, what it has sent; 0: nobody has said so."""
+        """Within so many seconds after a message was handed over it reports it, by our ids; 0: nobody has said so."""
         return float(self.config.get("report_within_s") or 0.0)
 
 

@@ -31,6 +31,11 @@ class Answer:
     tried: int
     probe: bool
 
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing was heard: it may have been sent."""
+        return not self.ok and self.latency_s >= TIMEOUT_S
+
 
 class Reply(NamedTuple):
     """An answer, and in how many seconds it comes; None: within this one. ``arrived``: so many of its messages reach

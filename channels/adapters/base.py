@@ -26,8 +26,8 @@ ReportWithin = Annotated[
     Field(
         ge=0,
         le=600,
-        description="Seconds within which it reports, by our ids. A message without an answer waits so long for that"
-        " before anybody is asked again.",
+        description="Seconds after a message was handed over within which it is reported, by our ids. One without an"
+        " answer waits so long for that before anybody is asked again.",
     ),
 ]
 

@@ -96,6 +96,13 @@ def test_what_has_no_time_to_wait_is_sent_by_another_at_once() -> None:
     assert asked() == [("sms-a", "outcome_unknown"), ("sms-b", "sent")]
 
 
+def test_a_report_that_should_have_come_by_now_is_not_waited_for() -> None:
+    Provider.objects.filter(name="sms-a").update(timeout_s=0.2)
+    configure("sms-a", timeout_rate=1.0, receipts="later", report_within_s=0.1)
+    assert state(send()).status == "sent"
+    assert asked() == [("sms-a", "outcome_unknown"), ("sms-b", "sent")]
+
+
 def test_a_channel_that_prefers_a_loss_to_a_duplicate_holds_it_as_before() -> None:
     Channel.objects.create(name="sms", outcome_unknown="hold")
     directory.forget()
