@@ -111,7 +111,7 @@ _SAME: Final = (
     gettext_noop("%(name)s gave up (%(code)s)"),
     gettext_noop("its deadline %(moment)s passed after %(count)s attempts"),
     gettext_noop("the time of this step was over at %(moment)s"),
-    gettext_noop("it may have arrived by %(name)s too, the outcome of its last try is unknown"),
+    gettext_noop("it may have arrived by %(name)s too, the outcome of a try is unknown"),
     gettext_noop("every provider is busy"),
     gettext_noop("%(name)s at %(rate)s"),
     # an order that ended by itself

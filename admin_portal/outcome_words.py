@@ -21,6 +21,7 @@ OUTCOMES: Final[Mapping[str, Any]] = {
     errors.NoProvider.code: _("no provider could be asked"),
     errors.Unavailable.code: _("the provider was not well"),
     errors.OutcomeUnknown.code: _("outcome unknown"),
+    errors.ReportAwaited.code: _("outcome unknown, its report is awaited"),
     errors.Misconfigured.code: _("the provider refuses us"),
     errors.InternalFault.code: _("a defect of ours"),
     errors.RecipientRejected.code: _("no such recipient"),

@@ -79,6 +79,12 @@ class OutcomeUnknown(ProviderError):
     code = "outcome_unknown"
 
 
+class ReportAwaited(OutcomeUnknown):
+    """No answer came, and whether the message was sent its provider soon reports: nobody else is asked before that."""
+
+    code = "report_awaited"
+
+
 class Misconfigured(ProviderError):
     """The provider refuses us, not the message (credentials, account, unknown sender). A person has to mend it."""
 

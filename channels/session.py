@@ -2,8 +2,9 @@
 
 Every provider has its bulkhead, shared by all sessions of the process. Within one attempt a message falls over to the
 next provider when the fault is the provider's; a timeout after the handing over does so only where the channel prefers
-a duplicate to a loss. Weights are shares for as long as every provider can take its share: what one is too busy for
-goes to those that have room, so that one which hangs does not set the pace of the lane.
+a duplicate to a loss, and where the provider will not soon say by itself what came of it. Weights are shares for as
+long as every provider can take its share: what one is too busy for goes to those that have room, so that one which
+hangs does not set the pace of the lane.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from channels.errors import (
     NoProvider,
     OutcomeUnknown,
     ProviderError,
+    ReportAwaited,
     Throttled,
 )
 from channels.handover import Handover, Journey, Lease, chunks
@@ -41,6 +43,9 @@ RATE_PATIENCE_S: Final = 2.0
 #: How long a message for which every provider is too busy waits here for a place, and how often it looks for one.
 _ROOM_PATIENCE_S: Final = 2.0
 _LOOK_S: Final = 0.05
+#: A report is waited for where there is so many times as much time as that takes: otherwise a duplicate is better than
+#: a message that comes too late.
+_REPORT_MARGIN: Final = 3.0
 
 
 class Session:
@@ -266,6 +271,8 @@ class Session:
             probes.note(candidate=candidate, error=attempt.error)
         if attempt.error is None:
             self._finish(journey, receipt=attempt.receipt)
+        elif wait_s := self._awaits_report_for(journey, candidate.provider, attempt):
+            self._finish(journey, error=ReportAwaited(attempt.error.detail, retry_after=wait_s))
         elif journey.candidates and self._may_fall_over(journey, attempt.error):
             self._advance([journey])
         else:
@@ -277,6 +284,16 @@ class Session:
         if isinstance(error, OutcomeUnknown):
             return not directory.channel(self._channel).hold_unknown
         return error.provider_fault or isinstance(error, Throttled)
+
+    def _awaits_report_for(self, journey: Journey, spec: ProviderSpec, attempt: ProviderTry) -> float:
+        """For how many seconds nobody is asked again, since ``spec`` will report what came of it; 0: it will not, or
+        not in time."""
+        if not isinstance(attempt.error, OutcomeUnknown) or directory.channel(self._channel).hold_unknown:
+            return 0.0
+        now = datetime.now(UTC)
+        wait_s = spec.report_within_s - (now - attempt.started_at).total_seconds()
+        left_s = (journey.message.deadline - now).total_seconds()
+        return wait_s if 0 < wait_s <= left_s / _REPORT_MARGIN else 0.0
 
     def _finish_without_candidate(self, journey: Journey) -> None:
         message = journey.message

@@ -37,6 +37,11 @@ class ProviderSpec:
     #: When nobody plays it any more, of one on a stage: its line is of no use from then on.
     ends_at: datetime | None = None
 
+    @property
+    def report_within_s(self) -> float:
+        """Within so many seconds after a message was handed over it reports it, by our ids; 0: nobody has said so."""
+        return float(self.config.get("report_within_s") or 0.0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelSpec:

@@ -21,7 +21,7 @@ from channels import gateway
 from channels.degradation.pin import PinSpec
 from channels.degradation.pins import ended_between
 from channels.degradation.standing import ChannelState, ProviderState
-from channels.errors import EndpointUnavailable, Throttled
+from channels.errors import EndpointUnavailable, ReportAwaited, Throttled
 from channels.models import DegradationEvent, Provider
 from channels.names import CHANNELS, PRIORITIES, PinSource, is_staged, lane_name, off_stage, staged
 from notify import lanes, partitions
@@ -39,8 +39,8 @@ _SOON: Final = timedelta(seconds=1)
 _BEFORE: Final = timedelta(seconds=30)
 #: For so long something is new: other processes see it up to a second later, and put messages off meanwhile.
 _NEW_FOR: Final = timedelta(seconds=3)
-#: These waits are what somebody else has asked for, or have nothing to do with the provider.
-_PATIENT: Final = (Throttled.code, EndpointUnavailable.code)
+#: These waits are what somebody else has asked for, or have nothing to do with how the provider is.
+_PATIENT: Final = (Throttled.code, EndpointUnavailable.code, ReportAwaited.code)
 _FROM_BEST: Final = [*ChannelState]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from channels.errors import ChannelHeld, InternalFault, OutcomeUnknown, ProviderError, TooLate
+from channels.errors import ChannelHeld, InternalFault, OutcomeUnknown, ProviderError, ReportAwaited, TooLate
 from channels.types import ProviderTry, SendReceipt, SendResult
 from notify import callbacks, retry, steps
 from notify.facts import Facts
@@ -24,6 +24,8 @@ from notify.rows import AttemptRow, Claimed, DeadLetterRow, EventRow, Outcome
 _DETAIL_LIMIT: Final = 1000
 #: Of why a message goes on to another channel. Which one comes after it, and must not be cut off.
 REASON_LIMIT: Final = 960
+#: As long as one of these is written on a delivery, nobody knows what became of one of its tries.
+_DOUBTS: Final = (OutcomeUnknown.code, ReportAwaited.code)
 #: Of so many waits in a row without a provider being asked, one is written into the history.
 _WAITS_TOLD: Final = 20
 
@@ -63,6 +65,7 @@ def settle(
             now=now,
             rules=rules,
             provider=result.provider,
+            unknown=any(isinstance(attempt.error, OutcomeUnknown) for attempt in result.tries),
         )
     retry_at = outcome.due_at if outcome.status == DeliveryStatus.QUEUED else None
     tries = result.tries
@@ -97,10 +100,17 @@ def _sent(
 
 
 def fail(
-    *, claimed: Claimed, facts: Facts, error: ProviderError, now: datetime, rules: Rules, provider: str = ""
+    *,
+    claimed: Claimed,
+    facts: Facts,
+    error: ProviderError,
+    now: datetime,
+    rules: Rules,
+    provider: str = "",
+    unknown: bool = False,
 ) -> Outcome:
     """What to write when no provider took the message, or nobody knows whether one did. ``provider``: who was asked
-    last."""
+    last; ``unknown``: one of those that were asked gave no answer, whatever the last one said."""
     budget = rules.policy.max_attempts * (claimed.replays + 1)
     decision = retry.decide(
         error=error,
@@ -112,27 +122,31 @@ def fail(
         rng=rules.rng,
     )
     used = int(error.uses_attempt)
+    unknown = unknown or isinstance(error, OutcomeUnknown)
     base = Outcome(
         id=claimed.id,
         status=DeliveryStatus.QUEUED,
         used=used,
         waited=1 - used,
         provider=provider,
-        # A wait does not make one forget that nobody knows what became of the last try.
-        error_code=decision.code[:64] if used or claimed.error_code != OutcomeUnknown.code else claimed.error_code,
+        error_code=_code(decision, in_doubt=unknown or _in_doubt(claimed)),
         error_detail=clean(decision.reason),
     )
     if decision.verdict is Verdict.RETRY:
-        if not isinstance(error, ChannelHeld) and rules.goes_elsewhere(claimed, facts):
+        if not isinstance(error, ChannelHeld | ReportAwaited) and rules.goes_elsewhere(claimed, facts):
             # Patience is for a provider that will be asked again, and on this channel none will.
             soon = now + timedelta(seconds=retry.MIN_DELAY_S)
             return replace(base, due_at=soon, error_detail=clean(f"{error.detail}; on by another channel"))
         return replace(base, due_at=decision.due_at)
     if decision.verdict is Verdict.HOLD:
-        held = replace(base, status=DeliveryStatus.HELD, finished_at=now)
-        return tell(claimed, facts, replace(held, events=(event_row(claimed, EventType.HELD, decision.reason),)), now)
-    unknown = isinstance(error, OutcomeUnknown)
+        return _hold(claimed, facts, base, decision, now)
+    base = replace(base, error_code=decision.code[:64])
     return end(claimed=claimed, facts=facts, base=base, decision=decision, now=now, rules=rules, unknown=unknown)
+
+
+def _hold(claimed: Claimed, facts: Facts, base: Outcome, decision: RetryDecision, now: datetime) -> Outcome:
+    events = (event_row(claimed, EventType.HELD, decision.reason),)
+    return tell(claimed, facts, replace(base, status=DeliveryStatus.HELD, finished_at=now, events=events), now)
 
 
 def undecidable(*, claimed: Claimed, error: Exception, now: datetime, result: SendResult | None = None) -> Outcome:
@@ -167,7 +181,7 @@ def end(
     unknown: bool = False,
 ) -> Outcome:
     """The end of a delivery: the next channel takes over where there is one, else it failed, or is buried. ``unknown``:
-    nobody knows what became of this try."""
+    nobody knows what became of one of its last tries."""
     following = steps.next_channel(claimed, facts)
     if following is not None and now < claimed.deadline:
         words = f"{claimed.channel} gave up ({decision.code}): {decision.reason}"
@@ -193,10 +207,20 @@ def end(
 
 
 def doubt(claimed: Claimed, *, unknown: bool = False) -> str:
-    """What a message that goes on to another channel says first, where its last try may have reached the person."""
-    if unknown or claimed.error_code == OutcomeUnknown.code:
-        return f"it may have arrived by {claimed.channel} too, the outcome of its last try is unknown; "
+    """What a message that goes on to another channel says first, where a try may have reached the person."""
+    if unknown or _in_doubt(claimed):
+        return f"it may have arrived by {claimed.channel} too, the outcome of a try is unknown; "
     return ""
+
+
+def _code(decision: RetryDecision, *, in_doubt: bool) -> str:
+    """What may have arrived once may have, whatever is said later."""
+    return OutcomeUnknown.code if in_doubt and decision.code not in _DOUBTS else decision.code[:64]
+
+
+def _in_doubt(claimed: Claimed) -> bool:
+    """Whether nobody knows what became of an earlier try."""
+    return claimed.error_code in _DOUBTS
 
 
 def overdue(*, claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> Outcome | None:

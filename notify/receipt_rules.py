@@ -58,7 +58,9 @@ def read(known: Reported, *, delivered: bool) -> Meaning:
     if known.status == DeliveryStatus.SENDING:
         return Meaning.EARLY  # what is being said to the provider just now decides
     if delivered:
-        return _DELIVERED.get(known.status, _when_failed(known))
+        return _DELIVERED.get(known.status, Meaning.IGNORED)
+    if not known.asked_last:
+        return Meaning.IGNORED  # of what another was asked for since, it says nothing
     if known.status == DeliveryStatus.HELD and known.error_code == OutcomeUnknown.code:
         return Meaning.FAILED  # nobody knew whether it was taken: now it is known that it came to nothing
     if known.status == DeliveryStatus.FAILED and known.error_code == UNDELIVERED:
@@ -66,23 +68,19 @@ def read(known: Reported, *, delivered: bool) -> Meaning:
     return _NOT_DELIVERED.get(known.status, Meaning.IGNORED)
 
 
-#: What waits for another try, or for a person, was taken after all, and is not to be sent again.
+#: What waits for another try, or for a person, was taken after all, and is not to be sent again; nor, where it can
+#: still be helped, by the channel that took over from what had failed. Of other ends it comes too late.
 _DELIVERED: Final[dict[str, Meaning]] = {
     DeliveryStatus.SENT: Meaning.DELIVERED,
     DeliveryStatus.QUEUED: Meaning.DELIVERED,
     DeliveryStatus.HELD: Meaning.DELIVERED,
+    DeliveryStatus.FAILED: Meaning.DELIVERED,
     DeliveryStatus.DELIVERED: Meaning.DUPLICATE,
 }
 _NOT_DELIVERED: Final[dict[str, Meaning]] = {
     DeliveryStatus.SENT: Meaning.FAILED,
     DeliveryStatus.DELIVERED: Meaning.CONTRADICTED,
 }
-
-
-def _when_failed(known: Reported) -> Meaning:
-    """Of a failure that was reported, the contrary may be; of any other end, it comes too late to change anything."""
-    reported = known.status == DeliveryStatus.FAILED and known.error_code == UNDELIVERED
-    return Meaning.DELIVERED if reported else Meaning.IGNORED
 
 
 def deliver(*, known: Reported, receipt: Receipt, facts: Facts | None, provider: str, now: datetime) -> Outcome:

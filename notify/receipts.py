@@ -151,7 +151,7 @@ def _tell(provider: str, counts: Counter[Meaning], written: Sequence[tuple[_Read
         signals.send_recorded(tries=(), results=results)
     for one, outcome in written:
         known, came_at = one.known, one.receipt.came_at
-        counts_for = is_staged(provider) or not known.claimed.is_test
+        counts_for = known.asked_last and (is_staged(provider) or not known.claimed.is_test)
         if known.status == DeliveryStatus.SENT and known.sent_at is not None and counts_for:
             delay_s = (came_at - known.sent_at).total_seconds()
             delivered = one.meaning is Meaning.DELIVERED

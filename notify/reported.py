@@ -17,24 +17,27 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from notify import doorbell
-from notify.ids import CLOCK_MARGIN, floor_id
+from notify.ids import CLOCK_MARGIN, floor_id, since_id
 from notify.loading import insert_all
 from notify.rows import Claimed, DeliveryRow, EventRow, Outcome
 from notify.sql import statement
 
 _CLAIMED: Final = tuple(field.name for field in fields(Claimed))
 _OWN: Final = ", ".join(f"d.{name}" for name in _CLAIMED)
+_REST: Final = ("status", "error_code", "sent_at", "asked_last", "is_cancelled", "tells")
 _UUID7: Final = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """A delivery as it stands when a receipt of it comes. ``is_cancelled``: while it was being sent, so it was sent."""
+    """A delivery as it stands when a receipt of it comes. ``asked_last``: nobody else was asked after who reports;
+    ``is_cancelled``: while it was being sent, so it was sent."""
 
     claimed: Claimed
     status: str
     error_code: str
     sent_at: datetime | None
+    asked_last: bool
     is_cancelled: bool
     tells: bool
 
@@ -45,8 +48,9 @@ class Reported:
 
 
 def find(*, provider: str, names: Iterable[str], now: datetime) -> dict[str, Reported]:
-    """Deliveries that ``provider`` took, by what it calls them, which may be what we call them; locked, so in a
-    transaction. Looks no further back than receipts count. Two queries, by index in each day's partition."""
+    """Deliveries that ``provider`` was asked to send, by what it calls them, which may be what we call them: then it
+    may be one that it never answered, and that another provider was asked for since. Locked, so in a transaction. Looks
+    no further back than receipts count. Two queries, by index in each day's partition."""
     wanted = set(names)
     floor = floor_id(now - timedelta(seconds=settings.LANES["RECEIPT_WINDOW_S"]))
     ids = {name: identifier for name in wanted if (identifier := _own_id(name, floor, now)) is not None}
@@ -81,19 +85,28 @@ def _by_providers_ids(provider: str, names: set[str], floor: UUID) -> dict[str, 
 def _lock(provider: str, ids: set[UUID]) -> dict[UUID, Reported]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_OWN}, d.status, d.error_code, d.sent_at, d.cancel_requested,"  # noqa: S608
+            f"SELECT {_OWN}, d.status, d.error_code, d.sent_at, d.provider = %(provider)s, d.cancel_requested,"  # noqa: S608
             " EXISTS (SELECT 1 FROM notify_notification n WHERE n.id = d.notification_id AND n.callback_url <> '')"
             " FROM notify_delivery d"
-            " WHERE d.id = ANY (%s) AND d.id >= %s AND d.id <= %s AND d.provider = %s AND d.kind = 0"
+            " WHERE d.id = ANY (%(ids)s) AND d.id >= %(first)s AND d.id <= %(last)s AND d.kind = 0"
+            " AND (d.provider = %(provider)s OR EXISTS (SELECT 1 FROM notify_attempt a"
+            " WHERE a.notification_id = d.notification_id AND a.delivery_id = d.id AND a.provider = %(provider)s"
+            " AND a.id >= %(since)s))"
             " ORDER BY d.id FOR UPDATE OF d",
-            [list(ids), min(ids), max(ids), provider],
+            {
+                "provider": provider,
+                "ids": list(ids),
+                "first": min(ids),
+                "last": max(ids),
+                "since": since_id(min(ids)),
+            },
         )
         return {row[0]: _reported(row) for row in cursor.fetchall()}
 
 
 def _reported(row: Sequence[object]) -> Reported:
     own = len(_CLAIMED)
-    rest = dict(zip(("status", "error_code", "sent_at", "is_cancelled", "tells"), row[own:], strict=True))
+    rest = dict(zip(_REST, row[own:], strict=True))
     return Reported(claimed=Claimed(*row[:own]), **rest)  # type: ignore[arg-type]
 
 
@@ -112,6 +125,7 @@ def write(*, outcomes: Sequence[Outcome], now: datetime) -> None:
                 "last": max(ids),
                 "ids": ids,
                 "statuses": [outcome.status for outcome in outcomes],
+                "providers": [outcome.provider for outcome in outcomes],
                 "error_codes": [outcome.error_code for outcome in outcomes],
                 "error_details": [outcome.error_detail for outcome in outcomes],
                 "delivered_ats": [outcome.delivered_at for outcome in outcomes],

@@ -10,12 +10,14 @@ from typing import Final
 
 from bench.simulation import contest, report
 from bench.simulation.contest import Setting
+from bench.simulation.world import Dispatch
 
 _DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 _SETTINGS: Final = {
     "same dispatch": Setting(),
     "GOV.UK weights": Setting(rest=(51.0, 49.0)),
-    "no falling over": Setting(fall_over=False),
+    "no falling over": Setting(dispatch=Dispatch(fall_over=False)),
+    "waiting for reports": Setting(dispatch=Dispatch(report_within_s=10)),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
@@ -30,10 +30,10 @@ POINT_S: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What one table is about: the weights at rest, and whether the next provider is asked within the same attempt."""
+    """What one table is about: the weights at rest, and how all contestants dispatch."""
 
     rest: tuple[float, float] = (70.0, 30.0)
-    fall_over: bool = True
+    dispatch: Dispatch = field(default_factory=Dispatch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +65,7 @@ def run(*, weather: Weather, contestant: str, seed: int, setting: Setting, after
 
     seconds = FAULT_AT + weather.lasts_s + after_s
     player = CONTESTANTS[contestant](setting.rest, ledgers)
-    dispatch = Dispatch(fall_over=setting.fall_over)
-    world = World(weather, player, ledgers, seed, seconds, dispatch=dispatch, watch=watch)
+    world = World(weather, player, ledgers, seed, seconds, dispatch=setting.dispatch, watch=watch)
     score = world.run()
     if away_at < seconds - 1:
         score.back_after_s = max(0, away_at + 1 - FAULT_AT - weather.lasts_s)

@@ -34,14 +34,16 @@ SHARES: Final = tuple(kind.share for kind in KINDS)
 
 class Group(NamedTuple):
     """Messages that are alike: of one kind and second, tried equally often. ``ghost``: they were sent all the same
-    when we heard nothing, and whatever arrives of them from now on is a duplicate. ``low``, ``high``: their places in
-    the ramp."""
+    when we heard nothing, and whatever arrives of them from now on is a duplicate; provider ``reporter`` reports that
+    in second ``reported_at``. ``low``, ``high``: their places in the ramp."""
 
     kind: int
     born: int
     attempts: int = 0
     waits: int = 0
     ghost: bool = False
+    reporter: int = 0
+    reported_at: int = 0
     prefix: bool = False
     low: float = 0.0
     high: float = 1.0
@@ -67,10 +69,12 @@ def may_retry(group: Group) -> bool:
     return group.attempts + 1 < _MAX_ATTEMPTS[group.priority]
 
 
-def retry_delay_s(group: Group, *, t: int, rng: random.Random) -> int:
-    """As notify/retry.py: exponential, full jitter, never past the deadline."""
+def retry_delay_s(group: Group, *, t: int, after_s: int, rng: random.Random) -> int:
+    """As notify/retry.py: exponential, full jitter, never past the deadline; ``after_s``: not sooner than that."""
     left = group.ends_at - t
     ceiling = min(_CAP_S, _BASE_S * 2.0 ** min(group.attempts, 30))
     delay = max(_MIN_S, rng.uniform(0, ceiling))
+    if after_s:
+        return after_s + round(min(delay, _BASE_S))
     delay = min(delay, max(left * rng.uniform(0.5, 0.9), _MIN_S))
     return max(1, round(delay))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from bench.simulation.chance import binomial, split
@@ -14,6 +14,8 @@ from bench.simulation.weather import FINE, Condition
 
 TIMEOUT_S: Final = 5
 PLACES: Final = 64
+#: How long after it has sent a message a provider reports that.
+REPORT_S: Final = 10
 _CEILINGS: Final = {"critical": 1.0, "normal": 0.85, "bulk": 0.6}
 
 
@@ -28,6 +30,11 @@ class Answer:
     latency_s: float
     tried: int
     probe: bool
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing was heard: it may have been sent."""
+        return not self.ok and self.latency_s >= TIMEOUT_S
 
 
 class Reply(NamedTuple):
@@ -58,13 +65,18 @@ class Providers:
     _seconds_at_once: int = 1
     _queues: list[float] = field(init=False)
     _offered: list[int] = field(init=False)
+    _reported_to: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._reported_to = [0] * len(self.ledgers)
         self._queues = [0.0] * len(self.ledgers)
         self._offered = [0] * len(self.ledgers)
 
-    def begin(self, conditions: Sequence[Condition], *, stride: int) -> None:
-        """A step of ``stride`` seconds begins."""
+    def begin(self, conditions: Sequence[Condition], *, t: int, stride: int) -> None:
+        """A step of ``stride`` seconds begins with second ``t``."""
+        for provider, condition in enumerate(conditions):
+            if condition.reports:
+                self._reported_to[provider] = t
         self.conditions, self._seconds_at_once = conditions, stride
         self._offered = [0] * len(self.ledgers)
         for ledger in self.ledgers:
@@ -81,6 +93,10 @@ class Providers:
     def room(self, provider: int, group: Group) -> int:
         """How many more like ``group`` may be under way."""
         return max(0, int(PLACES * _CEILINGS[group.priority]) - self.ledgers[provider].in_flight)
+
+    def has_reported(self, group: Group) -> bool:
+        """Whether one has heard by now that these were sent all the same."""
+        return group.ghost and group.reported_at <= self._reported_to[group.reporter]
 
     def swallowed(self, provider: int, n: int) -> int:
         """How many of ``n`` that it says it sent will never arrive."""
@@ -102,7 +118,8 @@ class Providers:
         replies: list[Reply] = []
         if hung or late:
             sent = binomial(self.rng, hung, condition.sent_all_the_same) + late
-            replies += _hanging(Answer(provider, group, hung + late, False, TIMEOUT_S, tried, probe), sent)
+            answer = Answer(provider, group, hung + late, False, TIMEOUT_S, tried, probe)
+            replies += _hanging(answer, sent, reported_at=t + REPORT_S)
         if taken and not late:
             after_s = None if latency_s < 1.0 else int(latency_s)
             replies.append(Reply(Answer(provider, group, taken, True, latency_s, tried, probe), after_s))
@@ -111,13 +128,14 @@ class Providers:
         return replies
 
 
-def _hanging(answer: Answer, sent: int) -> list[Reply]:
-    """No answer within the time-out. ``sent`` of them reach their person, and we do not know."""
+def _hanging(answer: Answer, sent: int, *, reported_at: int) -> list[Reply]:
+    """No answer within the time-out. ``sent`` of them reach their person, and we do not know before it is reported."""
     replies = []
     if sent:
-        ghost = Answer(
-            answer.provider, answer.group._replace(ghost=True), sent, False, TIMEOUT_S, answer.tried, answer.probe
-        )
+        group = answer.group
+        if not group.ghost:
+            group = group._replace(ghost=True, reporter=answer.provider, reported_at=reported_at)
+        ghost = replace(answer, group=group, n=sent)
         replies.append(Reply(ghost, TIMEOUT_S, arrived=sent))
     if answer.n > sent:
         answer.n -= sent

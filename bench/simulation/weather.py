@@ -13,7 +13,7 @@ class Condition:
     """How a provider is in one second. A message meets a refusal at once with probability ``refuses``, no answer with
     ``hangs`` (of those, ``sent_all_the_same`` went out nevertheless), else a yes, after ``latency_s`` and what the
     queue at its capacity adds. ``prefix_refuses`` is what the numbers of one prefix meet. Of what was accepted
-    ``swallows`` never arrives, and neither do receipts for it."""
+    ``swallows`` never arrives, and neither do receipts for it. Who does not report makes up for it once it does."""
 
     refuses: float = 0.005
     hangs: float = 0.0
@@ -22,12 +22,13 @@ class Condition:
     prefix_refuses: float = 0.005
     prefix_hangs: float = 0.0
     swallows: float = 0.0
+    reports: bool = True
 
 
 FINE = Condition()
 #: An outage is never quite clean: most connections are refused, some hang. Of what it had in its hands when it fell,
-#: half went out; later nothing does.
-FALLING = Condition(refuses=0.8, hangs=0.2, prefix_refuses=0.8, prefix_hangs=0.2)
+#: half went out; later nothing does. Nor does one hear of that before it is up again.
+FALLING = Condition(refuses=0.8, hangs=0.2, prefix_refuses=0.8, prefix_hangs=0.2, reports=False)
 OUT = replace(FALLING, sent_all_the_same=0.0)
 FALLS_FOR_S = 5
 Course = Callable[[int], Condition]

@@ -12,7 +12,7 @@ from bench.simulation.chance import binomial, poisson, split
 from bench.simulation.contestants import Contestant
 from bench.simulation.ledger import Ledger
 from bench.simulation.messages import KINDS, SHARES, Group, may_retry, retry_delay_s, urgency
-from bench.simulation.providers import Answer, Providers
+from bench.simulation.providers import TIMEOUT_S, Answer, Providers
 from bench.simulation.score import Score
 from bench.simulation.weather import FINE, Condition, Weather
 from channels.degradation.admission import Admission, look_again_in
@@ -24,9 +24,11 @@ _CALM_STRIDE: Final = 10
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
     """How messages are sent and retried, the same for all contestants of one table. ``fall_over``: the next provider
-    is asked within the same attempt, as the product does."""
+    is asked within the same attempt, as the product does. ``report_within_s``: for so long a report is waited for, as
+    the product does where it is configured."""
 
     fall_over: bool = True
+    report_within_s: int = 0
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ class World:
         arrivals = random.Random(self.seed ^ 0x5EED)  # the same ones for every contestant
         while self.t < self.seconds:
             stride = self._stride()
-            self._providers.begin(self._conditions(), stride=stride)
+            self._providers.begin(self._conditions(), t=self.t, stride=stride)
             for answer in self._answers.pop(self.t, ()):
                 self._hear(answer)
             self.contestant.evaluate(self.t)
@@ -121,6 +123,8 @@ class World:
     # --- one look at some messages -----------------------------------------------------------------------------------
 
     def _look(self, group: Group, n: int) -> None:
+        if self._providers.has_reported(group):
+            return  # as the product does: what waits and has arrived is not sent again
         kind = KINDS[group.kind]
         if self.t >= group.ends_at:
             self._lose(group, n)
@@ -228,6 +232,8 @@ class World:
             ledger.sent(accepted=n, swallowed=swallowed)
             self._deliver(answer.group, n - swallowed, at=self.t)
             self._lose(answer.group, swallowed)
+        elif answer.unknown and self._may_await_report(answer.group):
+            self._retry(answer.group, n, after_s=self._report_wait_s)
         elif self.dispatch.fall_over:
             self._attempt(answer.group, n, tried=answer.tried)
         else:
@@ -252,12 +258,20 @@ class World:
         if n > 0 and not group.ghost and self._counted(group):
             self.score.late += n
 
-    def _retry(self, group: Group, n: int) -> None:
+    @property
+    def _report_wait_s(self) -> int:
+        """How long it is after a time-out until a report should have come."""
+        return self.dispatch.report_within_s - TIMEOUT_S
+
+    def _may_await_report(self, group: Group) -> bool:
+        return 0 < 3 * self._report_wait_s <= group.ends_at - self.t
+
+    def _retry(self, group: Group, n: int, *, after_s: int = 0) -> None:
         if not may_retry(group):
             self._lose(group, n)
             return
         for _ in range(n):
-            delay_s = retry_delay_s(group, t=self.t, rng=self.rng)
+            delay_s = retry_delay_s(group, t=self.t, after_s=after_s, rng=self.rng)
             self._again(group._replace(attempts=group.attempts + 1), 1, self.t + delay_s)
 
     def _again(self, group: Group, n: int, at: int) -> None:

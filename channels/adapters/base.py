@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from channels.errors import ConfigurationError, ProviderError
 from channels.types import MAX_CONCURRENCY, CallbackRequest, DeliveryEvent, OutboundMessage, SendReceipt
@@ -18,6 +18,18 @@ class AdapterConfig(BaseModel):
     """The keys of a provider's ``config``: unknown ones are refused, secrets are ``SecretStr``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+#: Of a provider that reports what became of messages.
+ReportWithin = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=600,
+        description="Seconds after a message was handed over within which it is reported, by our ids. One without an"
+        " answer waits so long for that before anybody is asked again.",
+    ),
+]
 
 
 Config = TypeVar("Config", bound=AdapterConfig)

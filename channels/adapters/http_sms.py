@@ -25,7 +25,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from channels.adapters import callback as callbacks
 from channels.adapters import liquid
-from channels.adapters.base import Adapter, AdapterConfig, parse_config
+from channels.adapters.base import Adapter, AdapterConfig, ReportWithin, parse_config
 from channels.adapters.callback import Callback
 from channels.adapters.http import HttpClient, HttpConfig, check_headers, is_http_url, join_url
 from channels.adapters.verdict import Errors, Success, check_path, judge
@@ -59,6 +59,7 @@ class HttpSmsConfig(HttpConfig):
     )
     callback: Callback | None = Field(default=None, description="How its reports are read, where they come to us.")
     callback_secret: SecretStr | None = Field(default=None, description="What its reports are signed with.")
+    report_within_s: ReportWithin = 0
 
     check_message_id = field_validator("message_id")(check_path)
 
@@ -86,6 +87,8 @@ class HttpSmsConfig(HttpConfig):
     @model_validator(mode="after")
     def check_callback(self) -> HttpSmsConfig:
         if self.callback is None:
+            if self.report_within_s:
+                raise ValueError("report_within_s needs callback: what nobody can hear is not worth waiting for")
             return self
         if not (self.callback_secret and self.callback_secret.get_secret_value()):
             raise ValueError("callback needs callback_secret: anybody could say that a message was delivered")

@@ -19,7 +19,7 @@ from django.conf import settings
 from pydantic import Field, SecretStr, field_validator
 
 from channels.adapters import callback as callbacks
-from channels.adapters.base import Adapter, AdapterConfig, Answer, parse_config
+from channels.adapters.base import Adapter, AdapterConfig, Answer, ReportWithin, parse_config
 from channels.adapters.callback import Callback, Signature
 from channels.adapters.http import is_http_url
 from channels.adapters.http_sms import HttpSmsAdapter
@@ -78,6 +78,7 @@ class SandboxConfig(AdapterConfig):
         default="none", description="Whether a yes means delivered (instant), or a report follows (later)."
     )
     receipt_delay_ms: float = Field(default=500, ge=0, le=3_600_000, description="How much later.")
+    report_within_s: ReportWithin = 0
     undelivered_rate: float = Field(default=0, ge=0, le=1, description="What share is reported as not delivered.")
     callback_secret: SecretStr | None = Field(
         default=None, description="What its reports are signed with. Unset: what this platform's sandbox signs with."
@@ -129,6 +130,7 @@ class SandboxAdapter(Adapter):
             verdict = self._wait(verdict, timeout=timeout)
         self._take([message] if verdict is None or isinstance(verdict, OutcomeUnknown) else [])
         if verdict is not None:
+            self._report_silently([(message, verdict)])
             raise verdict
         return self._receipt(message)
 
@@ -142,6 +144,8 @@ class SandboxAdapter(Adapter):
             self._take([one for one, verdict in pairs if verdict is None or isinstance(verdict, OutcomeUnknown)])
         except Unavailable as error:
             pairs = [(one, verdict or error) for one, verdict in pairs]
+        else:
+            self._report_silently(pairs)
         for message, verdict in pairs:
             yield message, self._receipt(message) if verdict is None else verdict
 
@@ -200,6 +204,13 @@ class SandboxAdapter(Adapter):
             self._report(message)
         return SendReceipt(provider_message_id=str(message.id), delivered=told == "instant", receipts=told == "later")
 
+    def _report_silently(self, verdicts: Iterable[tuple[OutboundMessage, ProviderError | None]]) -> None:
+        """What was taken without an answer is reported all the same."""
+        if self._config.receipts == "later":
+            for message, verdict in verdicts:
+                if isinstance(verdict, OutcomeUnknown):
+                    self._report(message)
+
     def _report(self, message: OutboundMessage) -> None:
         """Has it reported, where there is somebody to report to. The sandbox's server reports by itself."""
         delay_s = self._config.receipt_delay_ms / 1000
@@ -213,6 +224,7 @@ class SandboxAdapter(Adapter):
         name = config.name or self.provider
         later = config.receipts == "later"
         asked = f', "report_as": "{self.provider}"' if later else ""
+        asked += ', "report_ours": true' if later and config.report_within_s else ""
         described = {**_SERVER, "body": _SERVER["body"] % asked, "url": f"/{{{{ channel }}}}/{name}/send"}
         described["base_url"] = config.base_url
         return HttpSmsAdapter(provider=self.provider, config=described, concurrency=self.concurrency)

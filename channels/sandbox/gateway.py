@@ -2,7 +2,8 @@
 set and arrivals are read.
 
 ``POST /<channel>/<name>/send`` takes JSON, a form, or (with GET) a query; ``POST /webhook/<name>`` takes anything.
-A message with ``report_as`` is reported to the platform, as of the provider of that name. ``PUT``, ``GET`` and
+A message with ``report_as`` is reported to the platform, as of the provider of that name, with ``report_ours`` by the
+id that it came with. ``PUT``, ``GET`` and
 ``DELETE /behaviour/<name>``; ``GET`` and ``DELETE /messages?name=&limit=``; ``GET /``.
 """
 
@@ -184,7 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         undelivered = self.server.store.draw() < behaviour.undelivered_rate
         secret = reports.shared_secret(asked)
-        pending = Pending(provider=asked, secret=secret, id=arrival.provider_id, delivered=not undelivered)
+        name = arrival.id if arrival.data.get("report_ours") is True else arrival.provider_id
+        pending = Pending(provider=asked, secret=secret, id=name, delivered=not undelivered)
         self.server.reporter.add(pending, delay_s=behaviour.receipt_delay_ms / 1000)
 
     def _arrival(self, channel: str, name: str, body: bytes, query: Mapping[str, str]) -> Arrival:

@@ -2,6 +2,7 @@
 -- "receipt_until" stays: it is how a receipt that comes twice is known again.
 UPDATE notify_delivery d
    SET status = v.status,
+       provider = v.provider,
        error_code = v.error_code,
        error_detail = v.error_detail,
        delivered_at = v.delivered_at,
@@ -10,7 +11,7 @@ UPDATE notify_delivery d
        receipt_until = coalesce(d.receipt_until, %(now)s),
        lease = NULL,
        lease_until = NULL
-  FROM unnest(%(ids)s::uuid[], %(statuses)s::text[], %(error_codes)s::text[], %(error_details)s::text[],
-              %(delivered_ats)s::timestamptz[])
-       AS v (id, status, error_code, error_detail, delivered_at)
+  FROM unnest(%(ids)s::uuid[], %(statuses)s::text[], %(providers)s::text[], %(error_codes)s::text[],
+              %(error_details)s::text[], %(delivered_ats)s::timestamptz[])
+       AS v (id, status, provider, error_code, error_detail, delivered_at)
  WHERE d.id = v.id AND d.id >= %(first)s AND d.id <= %(last)s

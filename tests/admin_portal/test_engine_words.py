@@ -83,7 +83,7 @@ OTHERS: Final = (
     "sms gave up (attempts_used_up): attempt 5 was the last: 503; on to inapp",
     "its deadline 2026-11-29T17:05:01.250000+00:00 passed after 3 attempts",
     "the time of this step was over at 2026-11-29T17:05:01+00:00",
-    "it may have arrived by sms too, the outcome of its last try is unknown; sms gave up (deadline): 503; on to inapp",
+    "it may have arrived by sms too, the outcome of a try is unknown; sms gave up (deadline): 503; on to inapp",
     "every provider is busy; again in 0.4 s",
     "to be sent at 2026-11-29T17:05:01.250Z",
     "its time is over",

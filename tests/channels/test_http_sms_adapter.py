@@ -205,6 +205,11 @@ class TestAnswer:
         assert "+8613800000000" not in outcome(response(422, b"bad number +8613800000000")).detail
 
 
+def test_reports_that_nobody_reads_are_not_to_be_waited_for() -> None:
+    with pytest.raises(ConfigurationError, match="report_within_s needs callback"):
+        HttpSmsAdapter(provider="p", config={"base_url": "https://sms.example.com", "report_within_s": 10})
+
+
 def test_errors_without_any_path_are_refused() -> None:
     with pytest.raises(ConfigurationError):
         HttpSmsAdapter(provider="p", config={"url": "http://x.test", "errors": {"recipient": [1]}})

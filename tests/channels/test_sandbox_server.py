@@ -19,6 +19,7 @@ import urllib3
 
 from channels import registry
 from channels.adapters.http_sms import HttpSmsAdapter
+from channels.adapters.sandbox import SandboxAdapter
 from channels.adapters.smtp import SmtpAdapter
 from channels.errors import (
     EndpointUnavailable,
@@ -384,6 +385,29 @@ class TestReports:
         assert sorted((provider, said["id"]) for provider, said in platform.reports) == sorted(
             zip(["sms-a", "sms-b"], ids, strict=False)
         )
+
+    def test_it_is_reported_by_the_id_it_came_with_where_that_was_asked_for(
+        self, platform: Platform, wait_for: WaitFor
+    ) -> None:
+        with Sandbox(smtp_port=None) as server:
+            server.store.set_behaviour("a", Behaviour(receipt_delay_ms=1))
+            call(server, "POST", "/sms/a/send", {"id": "ours", "report_as": "sms-a", "report_ours": True})
+            wait_for(lambda: platform.reports)
+        assert platform.reports[0][1]["id"] == "ours"
+
+    @pytest.mark.parametrize("many", [False, True])
+    def test_in_process_too_what_it_took_and_did_not_answer_is_reported(
+        self, platform: Platform, wait_for: WaitFor, many: bool
+    ) -> None:
+        config = {"error_rate": 1, "error": "outcome_unknown", "receipts": "later", "receipt_delay_ms": 1}
+        adapter, one = SandboxAdapter(provider="sms-a", config=config), message()
+        if many:
+            assert [type(answer) for _message, answer in adapter.send_batch([one], timeout=1)] == [OutcomeUnknown]
+        else:
+            with pytest.raises(OutcomeUnknown):
+                adapter.send(one, timeout=1)
+        wait_for(lambda: platform.reports)
+        assert [(provider, said["id"]) for provider, said in platform.reports] == [("sms-a", str(one.id))]
 
     def test_a_share_is_reported_as_not_delivered(self, platform: Platform, wait_for: WaitFor) -> None:
         with Sandbox(smtp_port=None) as server:

@@ -153,7 +153,12 @@ class _Experiment:
         scene = self._scene
         scene.notes.clear()
         scene.provider.behave()
-        scene.configure(policy=self._fault.policy, timeout_s=self._fault.timeout_s, receipts=self._fault.receipts)
+        scene.configure(
+            policy=self._fault.policy,
+            timeout_s=self._fault.timeout_s,
+            receipts=self._fault.receipts,
+            report_within_s=self._fault.report_within_s,
+        )
         scene.provider.begin_journal(self._name)
         wait_until(scene.lifeboat_is_on_watch, limit_s=_READY_S, what="the lifeboat is on watch")
         scene.company.began_at = datetime.now(UTC)

@@ -29,9 +29,10 @@ class Fault:
     lasts_s: float = 5.0
     #: What the sms channel does with an outcome that nobody knows: ``resend`` or ``hold``.
     policy: str = "resend"
-    #: The provider's timeout, and whether it reports, before, during and after.
+    #: The provider's timeout, whether it reports, before, during and after, and how long such a report is waited for.
     timeout_s: float = 2.0
     receipts: bool = False
+    report_within_s: float = 0.0
     #: Requests a second, where not those of the run.
     rate: float | None = None
     #: Whether it needs a stack whose clocks can be put wrong. Faults of one kind share a stack.

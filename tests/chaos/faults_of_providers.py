@@ -35,6 +35,11 @@ def _misbehave(kind: str, *, what: str, policy: str = "resend", **more: Any) -> 
     )
 
 
+def _address(scene: Scene) -> dict[str, str]:
+    """Where the provider's reports go, and what signs them."""
+    return {"url": f"{scene.live.url}/api/v1/receipts/{PROVIDER}", "secret": SECRET}
+
+
 SILENT = _misbehave("silence", what="the provider accepts every message and never answers")
 SILENT_HOLD = _misbehave("silence", what="the provider accepts every message and never answers", policy="hold")
 LATE = _misbehave("late", what="the provider answers properly, two seconds after the timeout")
@@ -42,6 +47,15 @@ GARBAGE = _misbehave("garbage", what="the provider answers with bytes that are n
 NONSENSE = _misbehave("nonsense", what="the provider answers 200 with a page where JSON was agreed")
 CUT = _misbehave("cut", what="the provider resets the connection in mid-body")
 RESET = _misbehave("reset", what="the provider resets the connection instead of answering")
+SILENT_REPORTED = _misbehave(
+    "silence",
+    name="provider_silence_reported",
+    what="the provider accepts every message, never answers, and reports each two seconds later",
+    inject=lambda scene: scene.provider.behave(kind="silence", reports=_address(scene)),
+    expect=Expect(why="none: what it did not answer waits for its report, and that comes"),
+    receipts=True,
+    report_within_s=5.0,
+)
 ERROR_INSIDE = _misbehave(
     "error_inside",
     what="the provider answers 200, and the body says that it failed",
@@ -81,8 +95,7 @@ SELECT d.id::text, d.status, count(e.id)
 
 
 def _report_badly(scene: Scene) -> None:
-    url = f"{scene.live.url}/api/v1/receipts/{PROVIDER}"
-    scene.provider.behave(kind="answer", receipts={"url": url, "secret": SECRET})
+    scene.provider.behave(kind="answer", receipts=_address(scene))
 
 
 def _untrue(scene: Scene) -> dict[str, str]:

@@ -37,7 +37,7 @@ KINDS: Final[dict[str, bool]] = {
     "hour": False,  # 429 with Retry-After: 3600
     "unavailable": False,
 }
-_MANNERS: Final = {"kind": "answer", "share": 1.0, "latency_s": 0.1, "late_s": 3.0, "receipts": None}
+_MANNERS: Final = {"kind": "answer", "share": 1.0, "latency_s": 0.1, "late_s": 3.0, "receipts": None, "reports": None}
 
 
 @dataclass
@@ -91,6 +91,8 @@ class Gateway:
         self._note(message, kind)
         if manners["receipts"] and kind == "answer":
             self._postman.report(message["id"], name, self.journal.with_suffix(".receipts"), **manners["receipts"])
+        if manners["reports"]:
+            self._postman.report_plainly(message["id"], **manners["reports"])
         if kind == "silence":
             await asyncio.sleep(3600)
         await asyncio.sleep(manners["late_s"] if kind == "late" else manners["latency_s"])
@@ -104,7 +106,7 @@ class Gateway:
 
 
 class Postman:
-    """Reports what became of messages, badly: each report twice, on-its-way after delivered, some before the message
+    """Reports what became of messages. Badly: each report twice, on-its-way after delivered, some before the message
     itself was answered, and of some messages first one thing and then the contrary."""
 
     def __init__(self, chance: random.Random) -> None:
@@ -121,9 +123,16 @@ class Postman:
         self._random.shuffle(reports)
         for status in reports:
             delay_s = 0.0 if self._random.random() < 0.2 else self._random.uniform(0.0, 2.0)
-            task = asyncio.create_task(self._bring({"sid": name, "stat": status}, delay_s, url, secret))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._send({"sid": name, "stat": status}, delay_s, url, secret)
+
+    def report_plainly(self, message: str, *, url: str, secret: str) -> None:
+        """Has it reported as delivered, once, after a moment, by the id that the sender gave it."""
+        self._send({"sid": message, "stat": "DELIVRD"}, self._random.uniform(1.5, 2.5), url, secret)
+
+    def _send(self, report: dict[str, str], delay_s: float, url: str, secret: str) -> None:
+        task = asyncio.create_task(self._bring(report, delay_s, url, secret))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _bring(self, report: dict[str, str], delay_s: float, url: str, secret: str) -> None:
         body = json.dumps(report).encode()

@@ -160,9 +160,8 @@ class Scene:
     provider: Provider
     folder: Path
     key: str
-    policy: str = ""
-    timeout_s: float = 0.0
-    receipts: bool = False
+    #: What the stack was configured with.
+    configured: tuple[object, ...] = ()
     #: How the engine judges the channel, where not by its defaults.
     rules: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -186,10 +185,12 @@ class Scene:
             "Policy.objects.filter(target='channel:sms').delete()",
         )
 
-    def configure(self, *, policy: str, timeout_s: float, receipts: bool = False) -> None:
+    def configure(self, *, policy: str, timeout_s: float, receipts: bool = False, report_within_s: float = 0.0) -> None:
         """Has the sms channel use our provider, and nothing else; with ``receipts``, one that reports."""
-        if (self.policy, self.timeout_s, self.receipts) == (policy, timeout_s, receipts):
+        wanted = (policy, timeout_s, receipts, report_within_s)
+        if self.configured == wanted:
             return
+        reports = {**_REPORTS, "report_within_s": report_within_s} if receipts else {}
         self.company.configure(
             {
                 "channels": [{"name": "sms", "outcome_unknown": policy}],
@@ -206,13 +207,13 @@ class Scene:
                             "body": '{"id": {{ id | json }}, "to": {{ to | json }}, "text": {{ text | json }}}',
                             "success": {"path": "code", "equals": 0},
                             "message_id": "data.id",
-                            **(_REPORTS if receipts else {}),
+                            **reports,
                         },
                     }
                 ],
             }
         )
-        self.policy, self.timeout_s, self.receipts = policy, timeout_s, receipts
+        self.configured = wanted
 
     def start_load(self, *, name: str, rate: float) -> tuple[Child, Path]:
         """Starts the load's process; returns it and where its record is."""

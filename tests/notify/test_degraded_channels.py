@@ -208,6 +208,46 @@ def test_route_first_goes_to_two_channels_only_after_an_unknown_outcome_and_then
     assert switched.reason.startswith("it may have arrived by sms too")
 
 
+@pytest.mark.parametrize("attempts", [0, 7])
+def test_that_one_provider_gave_no_answer_is_not_forgotten_when_the_next_one_refuses(attempts: int) -> None:
+    provider("sms-a", error_rate=1.0, error="outcome_unknown")
+    provider("sms-b", error_rate=1.0, error="unavailable")
+    Provider.objects.filter(name="sms-b").update(weight=0)
+    provider("email-a", channel="email")
+    (row,) = enter(
+        make_application(),
+        now=timezone.now(),
+        priority="normal",
+        route="first",
+        channels=["sms", "email"],
+        attempts=attempts,
+    )
+    drain("sms.normal")
+    stands(ChannelState.SWITCHED, providers=ProviderState.OPEN)
+    Delivery.objects.filter(pk=row.id).update(due_at=timezone.now())
+    drain("sms.normal")
+    (switched,) = Event.objects.filter(notification_id=row.notification_id, type="switched")
+    assert switched.reason.startswith("it may have arrived by sms too")
+
+
+def test_what_may_have_arrived_once_may_have_whatever_was_said_later() -> None:
+    provider("sms-a", error_rate=1.0, error="outcome_unknown")
+    provider("email-a", channel="email")
+    (row,) = enter(make_application(), now=timezone.now(), priority="normal", route="first", channels=["sms", "email"])
+    drain("sms.normal")
+    refusing = Provider.objects.get(name="sms-a")
+    refusing.config = {"error_rate": 1.0, "error": "unavailable"}
+    refusing.save()
+    directory.forget()
+    for _turn in range(10):
+        Delivery.objects.filter(pk=row.id).update(due_at=timezone.now())
+        drain("sms.normal")
+    outcomes = Attempt.objects.filter(delivery_id=row.id).order_by("id").values_list("outcome", flat=True)
+    assert list(outcomes) == ["outcome_unknown", *["unavailable"] * 7]
+    (switched,) = Event.objects.filter(notification_id=row.notification_id, type="switched")
+    assert switched.reason.startswith("it may have arrived by sms too")
+
+
 def test_a_message_whose_last_outcome_is_unknown_says_so_also_when_its_channel_is_left_later() -> None:
     provider("sms-a", error_rate=1.0, error="outcome_unknown")
     provider("email-a", channel="email")

@@ -120,6 +120,7 @@ def test_what_is_held_goes_when_its_channel_comes_back() -> None:
         {"status": "scheduled", "attempts": 0, "error_code": ""},
         {"attempts": 0, "error_code": ""},
         {"error_code": "throttled"},
+        {"error_code": "report_awaited"},
         {"error_code": "endpoint_unavailable"},
         {"due_in_s": 3600},
         {"status": "sent"},

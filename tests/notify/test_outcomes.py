@@ -10,7 +10,15 @@ from typing import Any
 import orjson
 import pytest
 
-from channels.errors import NoProvider, OutcomeUnknown, ProviderError, RecipientRejected, Throttled, Unavailable
+from channels.errors import (
+    NoProvider,
+    OutcomeUnknown,
+    ProviderError,
+    RecipientRejected,
+    ReportAwaited,
+    Throttled,
+    Unavailable,
+)
 from channels.types import OutboundMessage, ProviderTry, SendReceipt, SendResult
 from notify import outcomes, switching
 from notify.facts import Facts
@@ -137,6 +145,14 @@ def test_a_permanent_failure_ends_without_a_dead_letter() -> None:
     assert outcome.status == "failed"
     assert outcome.dead_letter is None
     assert outcome.error_code == "recipient_rejected"
+
+
+@pytest.mark.parametrize(("error", "waits_s"), [(OutcomeUnknown(), 0), (ReportAwaited(retry_after=10), 10)])
+def test_a_report_is_waited_for_though_the_channel_sends_elsewhere(error: ProviderError, waits_s: float) -> None:
+    of, elsewhere = facts(), replace(RULES, goes_elsewhere=lambda _claimed, _facts: True)
+    outcome = outcomes.fail(claimed=claimed(of), facts=of, error=error, now=NOW, rules=elsewhere)
+    assert outcome.due_at is not None
+    assert waits_s <= (outcome.due_at - NOW).total_seconds() < waits_s + 2
 
 
 def test_route_first_goes_on_to_the_next_channel_at_a_permanent_failure() -> None:

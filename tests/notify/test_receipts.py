@@ -46,6 +46,16 @@ def send(*, count: int = 1, **values: Any) -> list[DeliveryRow]:
     return rows
 
 
+def send_past_a_silent_one(silent: Provider, *, b_refuses: bool, **values: Any) -> list[DeliveryRow]:
+    """Messages that ``silent`` took without an answer, and that another one was asked for then."""
+    Provider.objects.filter(pk=silent.pk).update(
+        config={"receipts": "later", "error_rate": 1.0, "error": "outcome_unknown"}
+    )
+    refuses = {"error_rate": 1.0, "error": "unavailable"} if b_refuses else {}
+    Provider.objects.create(name="sms-b", channel="sms", adapter="sandbox", weight=0, config=refuses)
+    return send(**values)
+
+
 def event(of: UUID | str, *, delivered: bool = True, at: datetime | None = None, detail: str = "") -> DeliveryEvent:
     return DeliveryEvent(provider_message_id=str(of), delivered=delivered, at=at or timezone.now(), detail=detail)
 
@@ -125,6 +135,31 @@ class TestOne:
         (row,) = send()
         assert take(event(row.id), provider="sms-b") == {"early": 1}
         assert state(row).status == "sent"
+
+    @pytest.mark.parametrize("b_refuses", [True, False])
+    def test_who_gave_no_answer_and_reports_it_as_delivered_is_believed_though_another_was_asked_since(
+        self, sms_a: Provider, b_refuses: bool
+    ) -> None:
+        (row,) = send_past_a_silent_one(sms_a, b_refuses=b_refuses)
+        assert state(row).status == ("queued" if b_refuses else "sent")
+        assert take(event(row.id)) == {"delivered": 1}
+        assert (state(row).status, state(row).provider) == ("delivered", "sms-a")
+        assert claim("sms.bulk", now=timezone.now() + timedelta(hours=1)) == []
+
+    @pytest.mark.parametrize("b_refuses", [True, False])
+    def test_who_was_asked_before_another_does_not_say_what_came_of_that(
+        self, sms_a: Provider, b_refuses: bool
+    ) -> None:
+        (row,) = send_past_a_silent_one(sms_a, b_refuses=b_refuses)
+        before = state(row).status
+        assert take(event(row.id, delivered=False)) == {"ignored": 1}
+        assert state(row).status == before
+
+    def test_what_left_its_channel_and_is_reported_as_delivered_goes_no_further(self, sms_a: Provider) -> None:
+        (row,) = send_past_a_silent_one(sms_a, b_refuses=True, attempts=7, **FIRST)
+        assert steps_of(row) == [("sms", "failed"), ("email", "queued")]
+        assert take(event(row.id)) == {"delivered": 1}
+        assert steps_of(row) == [("sms", "delivered"), ("email", "cancelled")]
 
     def test_the_application_is_told(self) -> None:
         rows = send(count=2, callback_url="https://example.com/hook")

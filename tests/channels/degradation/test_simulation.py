@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 
@@ -14,8 +16,10 @@ from bench.simulation import contest, report
 from bench.simulation.contest import CONTESTANTS, OURS, Setting
 from bench.simulation.contestants import Goutong
 from bench.simulation.ledger import Ledger
+from bench.simulation.messages import Group
+from bench.simulation.providers import Providers
 from bench.simulation.score import Score
-from bench.simulation.weather import FINE, LIBRARY, Condition, Weather
+from bench.simulation.weather import FALLING, FINE, LIBRARY, OUT, Condition, Weather
 from bench.simulation.world import FAULT_AT, World
 from channels.degradation.policy import Subject, decide
 from channels.degradation.standing import ChannelStanding, ProviderStanding, ProviderState, Transition
@@ -151,6 +155,34 @@ def test_we_overload_the_backup_no_more_than_the_best_of_the_rivals(name: str) -
     overload = {contestant: score.overload for contestant, score in scores(name).items()}
 
     assert overload[OURS] <= min(overload.values())
+
+
+def hung(*, condition: Condition) -> tuple[Providers, Group]:
+    """Messages that A has sent, and has given no answer about, in second 100."""
+    providers = Providers(ledgers=[Ledger()], capacities=[40.0], rng=random.Random(1))
+    providers.begin([condition], t=100, stride=1)
+    (ghost, *_rest) = providers.send(0, Group(kind=2, born=100), 20, t=100, tried=0, probe=False)
+    assert ghost.answer.group.ghost
+    return providers, ghost.answer.group
+
+
+def test_what_was_sent_without_an_answer_is_known_to_have_been_when_it_is_reported() -> None:
+    providers, group = hung(condition=replace(FINE, hangs=1.0, refuses=0.0))
+    heard = []
+    for t in (101, 109, 110):
+        providers.begin([FINE], t=t, stride=1)
+        heard.append(providers.has_reported(group))
+
+    assert heard == [False, False, True]
+    assert not providers.has_reported(group._replace(ghost=False))
+
+
+def test_a_dead_provider_reports_nothing_before_it_is_up_again() -> None:
+    providers, group = hung(condition=replace(FALLING, hangs=1.0, refuses=0.0))
+    providers.begin([OUT], t=500, stride=1)
+    assert not providers.has_reported(group)
+    providers.begin([FINE], t=501, stride=1)
+    assert providers.has_reported(group)
 
 
 def test_the_same_seed_gives_the_same_run() -> None:
