@@ -56,8 +56,9 @@ def forget() -> None:
 
 
 def channel(name: str) -> ChannelSpec:
-    """The channel ``name`` as configured not more than ``CONFIG_MAX_AGE_S`` ago; with no row, the defaults. While one
-    thread asks the database, or waits for it in vain, the others go by the last snapshot."""
+    """The channel ``name`` as it is configured; with no row, the defaults. It is looked up anew ``CONFIG_MAX_AGE_S``
+    after the last look has ended, not begun: while PostgreSQL is slow, a worker would do nothing else. While one thread
+    asks the database, or waits for it in vain, the others go by the last snapshot."""
     if time.monotonic() - _Cache.read_at >= settings.CHANNELS["CONFIG_MAX_AGE_S"]:
         mine = _Cache.refreshing.acquire(blocking=False)
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,22 +11,13 @@ from django.utils import timezone
 from channels import directory
 from channels.models import Channel, Provider
 from channels.types import DeliveryEvent
-from notify import dispatch, partitions, receipts
+from notify import dispatch, receipts
 from notify.models import Attempt, Delivery
 from notify.rows import DeliveryRow
 from tests.factories import make_application
 from tests.notify.lane_rows import enter
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_caches() -> Iterator[None]:
-    directory.forget()
-    partitions.forget_live_window()
-    yield
-    directory.forget()
-    partitions.forget_live_window()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis", "fresh_caches")]
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import uuid4
@@ -11,23 +10,13 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from channels import directory
 from channels.models import Provider
-from notify import dead_letters, dispatch, partitions
+from notify import dead_letters, dispatch
 from notify.dead_letters import DeadLetterFilter
 from notify.models import Attempt, DeadLetter, Delivery, Event
 from tests.factories import make_application, make_dead_letter, make_delivery, make_notification
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_caches() -> Iterator[None]:
-    directory.forget()
-    partitions.forget_live_window()
-    yield
-    directory.forget()
-    partitions.forget_live_window()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis", "fresh_caches")]
 
 
 def bury(application: object = None, **values: object) -> DeadLetter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,22 +14,13 @@ from channels import directory
 from channels.degradation import standings
 from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
 from channels.models import Channel, Provider
-from notify import dispatch, partitions
+from notify import dispatch
 from notify.models import Attempt, Delivery, Event
 from notify.rows import DeliveryRow
 from tests.factories import make_application
 from tests.notify.lane_rows import enter
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_caches() -> Iterator[None]:
-    directory.forget()
-    partitions.forget_live_window()
-    yield
-    directory.forget()
-    partitions.forget_live_window()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis", "fresh_caches")]
 
 
 def provider(name: str, *, channel: str = "sms", **config: Any) -> None:

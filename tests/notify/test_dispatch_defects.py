@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from threading import Thread
 from typing import Any
 from uuid import uuid4
@@ -12,25 +11,15 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from channels import directory
 from channels.models import Provider
-from notify import callbacks, content, dispatch, lanes, outcomes, partitions, workers
+from notify import callbacks, content, dispatch, lanes, outcomes, workers
 from notify.models import Attempt, DeadLetter, Delivery
 from notify.rows import DeliveryRow
 from tests.conftest import WaitFor
 from tests.factories import make_application
 from tests.notify.lane_rows import enter
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_caches() -> Iterator[None]:
-    directory.forget()
-    partitions.forget_live_window()
-    yield
-    directory.forget()
-    partitions.forget_live_window()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis", "fresh_caches")]
 
 
 def provider(name: str = "sms-a", **config: Any) -> Provider:

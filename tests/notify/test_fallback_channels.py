@@ -3,7 +3,6 @@ nothing to say there stays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,24 +14,15 @@ from channels import directory
 from channels.degradation import standings
 from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
 from channels.models import Channel, Provider
-from notify import dead_letters, dispatch, held, partitions, templating
+from notify import dead_letters, dispatch, held, templating
 from notify.models import Application, DeadLetter, Delivery, Notification
 from tests.factories import make_application, make_key
 from tests.notify.lane_rows import enter
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis", "fresh_caches")]
 
 CONTENTS: dict[str, Any] = {"sms": {"en": {"text": "Your code is {{ code }}"}}}
 PERSON = {"phone": "+8613800001234", "email": "Alice@Example.com"}
-
-
-@pytest.fixture(autouse=True)
-def _fresh_caches() -> Iterator[None]:
-    directory.forget()
-    partitions.forget_live_window()
-    yield
-    directory.forget()
-    partitions.forget_live_window()
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,11 +10,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from channels import directory
 from channels.degradation import pins, standings
 from channels.degradation.standing import ChannelState, ProviderState, Transition
 from channels.models import Provider
-from notify import hastening, partitions
+from notify import hastening
 from notify.hastening import Change, Hastener, is_news
 from notify.lanes import Place
 from notify.models import Application, Delivery
@@ -23,16 +21,7 @@ from notify.rows import DeliveryRow
 from tests.factories import make_application
 from tests.notify.lane_rows import enter
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_caches() -> Iterator[None]:
-    directory.forget()
-    partitions.forget_live_window()
-    yield
-    directory.forget()
-    partitions.forget_live_window()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis", "fresh_caches")]
 
 
 def waiting(application: Application, *, count: int = 1, lane: str = "normal", **changes: Any) -> list[DeliveryRow]:

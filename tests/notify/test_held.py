@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -11,24 +11,14 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from channels import directory
 from channels.models import Provider
-from notify import dispatch, held, partitions, queries
+from notify import dispatch, held, queries
 from notify.held import Decided, HeldFilter
 from notify.models import Delivery, DeliveryKind, Event
 from tests.factories import make_application, make_batch, make_delivery, make_notification
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis", "fresh_caches")]
 Verb = Callable[..., Decided]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_caches() -> Iterator[None]:
-    directory.forget()
-    partitions.forget_live_window()
-    yield
-    directory.forget()
-    partitions.forget_live_window()
 
 
 def hold(*, callback_url: str = "", batch: Any = None, **values: Any) -> Delivery:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,22 +13,13 @@ from channels import directory
 from channels.degradation import pins
 from channels.degradation.pin import PinSpec
 from channels.models import Channel, Provider
-from notify import channel_status, dispatch, partitions
+from notify import channel_status, dispatch
 from notify.models import Attempt, Delivery
 from notify.rows import DeliveryRow
 from tests.factories import make_application
 from tests.notify.lane_rows import enter
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_caches() -> Iterator[None]:
-    directory.forget()
-    partitions.forget_live_window()
-    yield
-    directory.forget()
-    partitions.forget_live_window()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis", "fresh_caches")]
 
 
 @pytest.fixture(autouse=True)

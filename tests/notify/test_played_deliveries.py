@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +18,7 @@ from channels.names import staged
 from channels.quality.reading import Span
 from channels.sandbox import reports
 from channels.sandbox.reports import Report
-from notify import channel_status, dispatch, partitions
+from notify import channel_status, dispatch
 from notify.hastening import Hastener
 from notify.models import Attempt, Delivery
 from notify.rows import DeliveryRow
@@ -27,16 +26,7 @@ from tests.drill_stage import close, open_stage
 from tests.factories import make_application
 from tests.notify.lane_rows import enter
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_caches() -> Iterator[None]:
-    directory.forget()
-    partitions.forget_live_window()
-    yield
-    directory.forget()
-    partitions.forget_live_window()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis", "fresh_caches")]
 
 
 @pytest.fixture(autouse=True)
