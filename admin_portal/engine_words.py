@@ -104,6 +104,7 @@ _SAME: Final = (
     gettext_noop("again at %(moment)s"),
     gettext_noop("to be sent at %(moment)s"),
     gettext_noop("held for a person"),
+    gettext_noop("its provider's report has come and is looked at first"),
     gettext_noop("attempt %(count)s was the last"),
     gettext_noop("no time for another try: next in %(seconds)s s, %(left)s s left"),
     gettext_noop("on to %(name)s"),

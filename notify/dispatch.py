@@ -22,10 +22,10 @@ from django.db import connection
 from django.utils import timezone
 
 from channels import gateway
-from channels.errors import LeaseLost
+from channels.errors import LeaseLost, ReportAwaited
 from channels.names import split_lane
 from channels.types import OutboundMessage, SendResult
-from notify import content, doorbell, lanes, outcomes, readiness, recording, reports, workers
+from notify import content, doorbell, early_receipts, lanes, outcomes, readiness, recording, reports, workers
 from notify.databases import DATABASE_AWAY, patiently
 from notify.facts import Facts
 from notify.outcomes import Rules
@@ -140,12 +140,18 @@ class Drain:
     def _read(self, claimed: Sequence[Claimed], now: datetime) -> tuple[list[OutboundMessage], list[Outcome]]:
         """What can be sent, ready to be, and what became of the rest."""
         facts_of = content.reader(claimed)
+        # A report that came while we still waited for the answer was kept, and may be looked at again too late.
+        awaited = {one.id: one.provider for one in claimed if one.error_code == ReportAwaited.code}
+        reported = early_receipts.hasten(awaited=awaited, now=now)
         messages, settled = [], []
         for one in claimed:
             try:
                 known = facts_of(one)
                 if known is not None:
                     self._held[one.id] = (one, known, now)
+                if one.id in reported:
+                    settled.append(readiness.hear_first(one, now=now))
+                    continue
                 sendable = readiness.prepare(claimed=one, facts=known, now=now, rules=self._rules)
             except DATABASE_AWAY:
                 raise

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
@@ -38,6 +39,20 @@ def take_due(*, limit: int, now: datetime) -> Mapping[str, Sequence[Receipt]]:
         for provider, name, delivered, at, detail, received_at in cursor.fetchall():
             event = DeliveryEvent(provider_message_id=name, delivered=delivered, at=at, detail=detail)
             found[provider].append(Receipt(event=event, came_at=received_at))
+    return found
+
+
+def hasten(*, awaited: Mapping[UUID, str], now: datetime) -> set[UUID]:
+    """Has receipts of deliveries of ours, each with the provider whose report is awaited, looked at as soon as can be;
+    returns of which of these there are any. Read before it is written: what is just being looked at and put back is
+    seen either way."""
+    if not awaited:
+        return set()
+    kept = EarlyReceipt.objects.filter(provider_message_id__in=[str(identifier) for identifier in awaited])
+    pairs = set(kept.values_list("provider_message_id", "provider"))
+    found = {identifier for identifier, provider in awaited.items() if (str(identifier), provider) in pairs}
+    if found:
+        kept.filter(due_at__gt=now).update(due_at=now)
     return found
 
 

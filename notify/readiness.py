@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from channels import gateway
 from channels.degradation.admission import Admission, look_again_in
-from channels.errors import ChannelHeld, InternalFault, MessageRejected
+from channels.errors import ChannelHeld, InternalFault, MessageRejected, ReportAwaited
 from channels.types import OutboundMessage
 from notify import content, outcomes, steps, switching
 from notify.databases import DATABASE_AWAY
@@ -18,6 +19,9 @@ from notify.outcomes import Rules
 from notify.rows import Claimed, Outcome
 
 logger = logging.getLogger(__name__)
+
+#: Within this time the sweep has looked at a receipt.
+_TO_HEAR: Final = timedelta(seconds=2)
 
 
 def prepare(*, claimed: Claimed, facts: Facts | None, now: datetime, rules: Rules) -> OutboundMessage | Outcome:
@@ -34,6 +38,19 @@ def prepare(*, claimed: Claimed, facts: Facts | None, now: datetime, rules: Rule
         return _composed(claimed, facts)
     except (MessageRejected, InternalFault) as error:
         return outcomes.fail(claimed=claimed, facts=facts, error=error, now=now, rules=rules)
+
+
+def hear_first(claimed: Claimed, *, now: datetime) -> Outcome:
+    """What to write of a message whose awaited report has come, and is still to be looked at: nobody is asked before
+    that."""
+    return Outcome(
+        id=claimed.id,
+        status=DeliveryStatus.QUEUED,
+        due_at=now + _TO_HEAR,
+        waited=1,
+        error_code=ReportAwaited.code,
+        error_detail="its provider's report has come and is looked at first",
+    )
 
 
 def _elsewhere(claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> Outcome | None:
