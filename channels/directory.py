@@ -25,6 +25,7 @@ from channels.degradation.standings import Standings
 from channels.degradation.thresholds import Thresholds
 from channels.encryption import DecryptionFailed
 from channels.models import Channel, Policy, Provider
+from channels.models.channel import OutcomeUnknownPolicy
 from channels.names import PinAction, is_staged, off_stage
 from channels.specs import ChannelSpec, ProviderSpec
 from channels.stages import StageSpec
@@ -209,7 +210,8 @@ def _channel_spec(
         return spec
     return replace(
         spec,
-        hold_unknown=row.outcome_unknown == "hold",
+        hold_unknown=row.outcome_unknown != OutcomeUnknownPolicy.RESEND,
+        await_report=row.outcome_unknown == OutcomeUnknownPolicy.REPORT,
         step_deadline_s=row.step_deadline_s,
         fallback=tuple(row.fallback),
     )

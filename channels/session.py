@@ -23,14 +23,7 @@ from uuid import UUID
 from channels import breaker, directory, permits, probes, rehearsal, rooms, routing
 from channels.bulkhead import BulkheadClosed
 from channels.degradation import pin
-from channels.errors import (
-    Misconfigured,
-    NoProvider,
-    OutcomeUnknown,
-    ProviderError,
-    ReportAwaited,
-    Throttled,
-)
+from channels.errors import Misconfigured, NoProvider, OutcomeUnknown, ProviderError, ReportAwaited, Throttled
 from channels.handover import Handover, Journey, Lease, chunks
 from channels.limiter import Limiter
 from channels.lines import LINES, Line
@@ -44,7 +37,7 @@ RATE_PATIENCE_S: Final = 2.0
 _ROOM_PATIENCE_S: Final = 2.0
 _LOOK_S: Final = 0.05
 #: A report is waited for where there is so many times as much time as that takes: otherwise a duplicate is better than
-#: a message that comes too late.
+#: a message that comes too late. Not where the channel wants nobody told twice.
 _REPORT_MARGIN: Final = 3.0
 
 
@@ -271,7 +264,7 @@ class Session:
             probes.note(candidate=candidate, error=attempt.error)
         if attempt.error is None:
             self._finish(journey, receipt=attempt.receipt)
-        elif wait_s := self._awaits_report_for(journey, candidate.provider, attempt):
+        elif (wait_s := self._awaits_report_for(journey, candidate.provider, attempt)) is not None:
             self._finish(journey, error=ReportAwaited(attempt.error.detail, retry_after=wait_s))
         elif journey.candidates and self._may_fall_over(journey, attempt.error):
             self._advance([journey])
@@ -285,15 +278,18 @@ class Session:
             return not directory.channel(self._channel).hold_unknown
         return error.provider_fault or isinstance(error, Throttled)
 
-    def _awaits_report_for(self, journey: Journey, spec: ProviderSpec, attempt: ProviderTry) -> float:
-        """For how many seconds nobody is asked again, since ``spec`` will report what came of it; 0: it will not, or
+    def _awaits_report_for(self, journey: Journey, spec: ProviderSpec, attempt: ProviderTry) -> float | None:
+        """For how many seconds nobody is asked again, since ``spec`` will report what came of it; None: it will not, or
         not in time."""
-        if not isinstance(attempt.error, OutcomeUnknown) or directory.channel(self._channel).hold_unknown:
-            return 0.0
+        channel = directory.channel(self._channel)
+        if not isinstance(attempt.error, OutcomeUnknown) or not spec.report_within_s:
+            return None
         now = datetime.now(UTC)
         wait_s = spec.report_within_s - (now - attempt.started_at).total_seconds()
         left_s = (journey.message.deadline - now).total_seconds()
-        return wait_s if 0 < wait_s <= left_s / _REPORT_MARGIN else 0.0
+        if channel.await_report:
+            return max(wait_s, 0.0) if wait_s < left_s else None
+        return wait_s if not channel.hold_unknown and 0 < wait_s <= left_s / _REPORT_MARGIN else None
 
     def _finish_without_candidate(self, journey: Journey) -> None:
         message = journey.message

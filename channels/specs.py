@@ -48,7 +48,10 @@ class ChannelSpec:
     """A channel's standing orders and its enabled providers."""
 
     name: str
+    #: What may have arrived is not sent again by itself; with ``await_report`` not before its provider should have
+    #: reported it, where its provider reports.
     hold_unknown: bool = False
+    await_report: bool = False
     step_deadline_s: int = 60
     fallback: tuple[str, ...] = ()
     providers: tuple[ProviderSpec, ...] = ()

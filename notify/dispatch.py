@@ -245,6 +245,7 @@ def rules(*, lane: str, worker: str) -> Rules:
             base_s=settings.LANES["RETRY_BASE_S"],
             cap_s=settings.LANES["RETRY_CAP_S"],
             hold_unknown=orders.hold_unknown,
+            await_report=orders.await_report,
         ),
         step_deadline_s=lambda name: gateway.channel_orders(name).step_deadline_s,
         worker=worker,

@@ -225,10 +225,14 @@ def _in_doubt(claimed: Claimed) -> bool:
 
 def overdue(*, claimed: Claimed, facts: Facts, now: datetime, rules: Rules) -> Outcome | None:
     """What to write of a delivery whose time, or whose step's time, is over before it could be handed over; None when
-    there is time left. One that nobody ever tried has expired; one that was tried is buried, with its history."""
+    there is time left. One that nobody ever tried has expired; one that was tried is buried, with its history. One that
+    may have arrived is held, where its channel waits for reports and nobody was asked since."""
     base = Outcome(id=claimed.id, status=DeliveryStatus.EXPIRED)
     if now >= claimed.deadline:
         detail = f"its deadline {claimed.deadline.isoformat()} passed after {claimed.attempts} attempts"
+        if rules.policy.await_report and claimed.error_code == ReportAwaited.code:
+            held = retry.hold(detail)
+            return _hold(claimed, facts, replace(base, error_code=held.code, error_detail=held.reason), held, now)
         if claimed.attempts or claimed.replays:
             bury = RetryDecision(verdict=Verdict.BURY, code="deadline", reason=detail)
             base = replace(base, error_code="deadline", error_detail=detail)

@@ -12,13 +12,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from channels.errors import ChannelHeld, OutcomeUnknown, ProviderError
+from channels.errors import ChannelHeld, OutcomeUnknown, ProviderError, ReportAwaited
 
 #: No provider gains from being asked again sooner than this, and a lane should not spin.
 MIN_DELAY_S: Final = 0.2
 #: A message that waits without using up attempts (no provider, throttled) looks again at least this often: when the
 #: channel is well again, nobody should be kept waiting for minutes.
 MAX_WAIT_S: Final = 30.0
+#: Over so many seconds behind the time of their reports those come back that were not reported: a code has only thirty.
+_REPORT_SPREAD_S: Final = 1.0
 
 
 class Verdict(StrEnum):
@@ -32,12 +34,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """``max_attempts`` counts the first one; times in seconds."""
+    """``max_attempts`` counts the first one; times in seconds. ``hold_unknown``: what may have been sent is not sent
+    again by itself; with ``await_report`` not before its provider should have reported it."""
 
     max_attempts: int
     base_s: float
     cap_s: float
     hold_unknown: bool = False
+    await_report: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,31 +66,37 @@ def decide(
 ) -> RetryDecision:
     """What to do after ``error``, where ``attempts`` were used up before this one and ``waits`` passed without using
     one, for a message of no use after ``deadline``."""
-    if isinstance(error, OutcomeUnknown) and policy.hold_unknown:
-        return RetryDecision(verdict=Verdict.HOLD, code=error.code, reason=f"{error.detail}: held for a person")
+    in_doubt = isinstance(error, OutcomeUnknown) and policy.hold_unknown
+    if in_doubt and not (policy.await_report and isinstance(error, ReportAwaited)):
+        return hold(error.detail)
     if not error.retryable:
         return RetryDecision(verdict=Verdict.FAIL, code=error.code, reason=error.detail)
     if error.uses_attempt and attempts + 1 >= policy.max_attempts:
-        return RetryDecision(
-            verdict=Verdict.BURY, code="attempts_used_up", reason=f"attempt {attempts + 1} was the last: {error.detail}"
-        )
+        reason = f"attempt {attempts + 1} was the last: {error.detail}"
+        return hold(reason) if in_doubt else _bury("attempts_used_up", reason)
     delay = _delay(error, tries=attempts if error.uses_attempt else waits, policy=policy, rng=rng)
     left = (deadline - now).total_seconds()
     if error.retry_after is None:
         # One more try within the time that is left beats none: only what the provider asked for is not shortened.
         delay = min(delay, max(left * rng.uniform(0.5, 0.9), MIN_DELAY_S))
     if delay >= left:
-        return RetryDecision(
-            verdict=Verdict.BURY,
-            code="deadline",
-            reason=f"no time for another try: next in {delay:.1f} s, {max(left, 0):.1f} s left; {error.detail}",
-        )
+        reason = f"no time for another try: next in {delay:.1f} s, {max(left, 0):.1f} s left; {error.detail}"
+        return hold(reason) if in_doubt else _bury("deadline", reason)
     return RetryDecision(
         verdict=Verdict.RETRY,
         code=error.code,
         reason=f"{error.detail}; again in {delay:.1f} s",
         due_at=now + timedelta(seconds=delay),
     )
+
+
+def hold(reason: str) -> RetryDecision:
+    """The verdict on what may have been sent, and is not to be sent again by itself."""
+    return RetryDecision(verdict=Verdict.HOLD, code=OutcomeUnknown.code, reason=f"{reason}: held for a person")
+
+
+def _bury(code: str, reason: str) -> RetryDecision:
+    return RetryDecision(verdict=Verdict.BURY, code=code, reason=reason)
 
 
 def _delay(error: ProviderError, *, tries: int, policy: RetryPolicy, rng: random.Random) -> float:
@@ -97,5 +107,7 @@ def _delay(error: ProviderError, *, tries: int, policy: RetryPolicy, rng: random
         return max(jittered, MIN_DELAY_S)
     if isinstance(error, ChannelHeld):
         return max(error.retry_after, 0.0)  # spread already, and within the time that is left
+    if isinstance(error, ReportAwaited):
+        return max(error.retry_after, 0.0) + rng.uniform(0, min(policy.base_s, _REPORT_SPREAD_S))
     # Spread behind the asked-for moment, or everything that was throttled returns in the same instant.
     return max(error.retry_after, 0.0) + min(jittered, policy.base_s)

@@ -12,6 +12,7 @@ class OutcomeUnknownPolicy(models.TextChoices):
 
     RESEND = "resend", _("Send again (a duplicate is better than a loss)")
     HOLD = "hold", _("Hold for a person (a loss is better than a duplicate)")
+    REPORT = "report", _("Wait for the provider's report, then send again (nobody is told twice)")
 
 
 class Channel(models.Model):
@@ -30,6 +31,9 @@ class Channel(models.Model):
         max_length=8,
         choices=OutcomeUnknownPolicy,
         default=OutcomeUnknownPolicy.RESEND,
+        help_text=_(
+            "Reports are waited for where the provider has “report_within_s”. With others such a message is held."
+        ),
     )
     step_deadline_s = models.PositiveIntegerField(
         _("step deadline, seconds"),

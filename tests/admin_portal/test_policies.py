@@ -37,6 +37,14 @@ def test_the_order_of_fallbacks_is_kept(admin: Client) -> None:
     assert Channel.objects.get(name="sms").fallback == ["voice", "email"]
 
 
+def test_a_channel_can_be_made_to_wait_for_reports(admin: Client) -> None:
+    form = {"name": "sms", "fallback": "", "outcome_unknown": "report", "step_deadline_s": "60"}
+    admin.post(reverse("admin:channels_channel_add"), form)
+    assert Channel.objects.get(name="sms").outcome_unknown == "report"
+    page = admin.get(reverse("admin:channels_channel_change", args=["sms"])).content.decode()
+    assert "With others such a message is held." in page
+
+
 @pytest.mark.parametrize("fallback", ["sms", "pigeon", "email email"])
 def test_a_faulty_fallback_is_refused(admin: Client, fallback: str) -> None:
     form = {"name": "sms", "fallback": fallback, "outcome_unknown": "hold", "step_deadline_s": "60"}

@@ -105,6 +105,45 @@ def test_an_unknown_outcome_goes_to_nobody_else_where_the_channel_holds() -> Non
     assert result.error.code == "outcome_unknown"
 
 
+class TestWaitingForReports:
+    """``outcome_unknown: report``."""
+
+    @pytest.fixture(autouse=True)
+    def _channel(self) -> None:
+        Channel.objects.create(name="sms", outcome_unknown="report")
+        provider("good", weight=0)
+
+    @staticmethod
+    def outcome(*, left_s: float = 300, timeout_s: float = 10, **config: Any) -> tuple[str, float | None]:
+        """What came of a message of which one provider alone was asked, and after how many seconds to try again."""
+        silent = {"error_rate": 1.0, "error": "outcome_unknown", "receipts": "later", "receipt_delay_ms": 3_600_000}
+        provider("bad", weight=1000, timeout_s=timeout_s, **{**silent, **config})
+        (result,) = send(message(deadline=datetime.now(UTC) + timedelta(seconds=left_s)))
+        assert [attempt.error.code if attempt.error else "sent" for attempt in result.tries] == ["outcome_unknown"]
+        assert result.error is not None
+        return result.error.code, result.error.retry_after
+
+    @pytest.mark.parametrize("left_s", [300, 20, 10.5])
+    def test_nobody_else_is_asked_before_the_report_is_due_however_little_time_is_left(self, left_s: float) -> None:
+        code, wait_s = self.outcome(report_within_s=10, left_s=left_s)
+        assert (code, wait_s) == ("report_awaited", pytest.approx(10, abs=1))
+
+    def test_a_report_that_should_have_come_by_now_is_waited_for_no_longer(self) -> None:
+        silent = {"timeout_rate": 1.0, "error_rate": 0.0}
+        assert self.outcome(**silent, timeout_s=0.2, report_within_s=0.1) == ("report_awaited", 0.0)
+
+    def test_where_the_report_is_due_too_late_nobody_is_asked_again(self) -> None:
+        assert self.outcome(report_within_s=10, left_s=9) == ("outcome_unknown", None)
+
+    def test_where_no_report_is_promised_nobody_is_asked_again(self) -> None:
+        assert self.outcome() == ("outcome_unknown", None)
+
+    def test_a_refusal_falls_over_as_ever(self) -> None:
+        provider("bad", weight=1000, error_rate=1.0, error="unavailable", receipts="later", report_within_s=10)
+        (result,) = send(message())
+        assert [attempt.error.code if attempt.error else "sent" for attempt in result.tries] == ["unavailable", "sent"]
+
+
 def test_when_all_providers_fail_the_last_error_is_the_result() -> None:
     provider("a", error_rate=1.0, error="unavailable")
     provider("b", error_rate=1.0, error="unavailable")

@@ -180,6 +180,12 @@ def test_the_file_may_come_by_standard_input(monkeypatch: pytest.MonkeyPatch) ->
     assert Application.objects.get().name == "shop"
 
 
+def test_a_channel_may_wait_for_reports_though_no_provider_of_it_promises_any(tmp_path: Path) -> None:
+    apply(tmp_path, CONTRACT.replace("outcome_unknown: hold", "outcome_unknown: report"))
+
+    assert Channel.objects.get(name="sms").outcome_unknown == "report"
+
+
 @pytest.mark.parametrize("text", ["", "{}", "applications:\n", "applications: []"])
 def test_an_empty_file_changes_nothing(tmp_path: Path, text: str) -> None:
     assert apply(tmp_path, text) == ["no changes"]

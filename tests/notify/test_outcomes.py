@@ -224,6 +224,53 @@ def test_an_unknown_outcome_is_held_for_a_person_where_the_channel_says_so() -> 
     assert [event.type for event in outcome.events] == ["held"]
 
 
+WAITING = replace(RULES, policy=replace(RULES.policy, hold_unknown=True, await_report=True))
+
+
+@pytest.mark.parametrize(
+    ("error", "values", "status"),
+    [
+        (ReportAwaited(retry_after=10), {}, "queued"),
+        (ReportAwaited(retry_after=10), {"step_deadline": NOW + timedelta(seconds=30)}, "queued"),
+        (ReportAwaited(retry_after=10), {"step_deadline": NOW + timedelta(seconds=9)}, "held"),
+        (ReportAwaited(retry_after=10), {"attempts": 2}, "held"),
+        (OutcomeUnknown(), {}, "held"),
+        # The awaited time is over: as where a duplicate is better than a loss.
+        (Unavailable(), {"error_code": "report_awaited", "attempts": 2}, "failed"),
+        (RecipientRejected(), {"error_code": "report_awaited"}, "failed"),
+    ],
+)
+def test_where_reports_are_waited_for_the_next_channel_takes_over_only_what_is_not_in_doubt(
+    error: ProviderError, values: dict[str, Any], status: str
+) -> None:
+    of = facts(route="first")
+    outcome = outcomes.fail(claimed=claimed(of, **values), facts=of, error=error, now=NOW, rules=WAITING)
+    assert outcome.status == status
+    assert (outcome.next_step is not None) == (status == "failed")
+    assert outcome.error_code != "report_awaited" or status == "queued"
+
+
+@pytest.mark.parametrize(
+    ("rules", "route", "status", "goes_on"),
+    [
+        (WAITING, "all", "held", False),
+        (WAITING, "first", "failed", True),  # the report should have come: its silence says that it was not sent
+        (RULES, "all", "dead", False),
+        (RULES, "first", "failed", True),
+    ],
+)
+def test_when_the_time_of_one_that_nobody_was_asked_for_after_its_report_is_over(
+    rules: Rules, route: str, status: str, goes_on: bool
+) -> None:
+    of = facts(route=route)
+    over = {"step_deadline": NOW} if route == "first" else {"deadline": NOW}
+    one = claimed(of, error_code="report_awaited", attempts=1, **over)
+    outcome = outcomes.overdue(claimed=one, facts=of, now=NOW, rules=rules)
+    assert outcome is not None
+    assert (outcome.status, outcome.next_step is not None) == (status, goes_on)
+    assert [event.type for event in outcome.events] == [{"failed": "switched", "dead": "buried"}.get(status, "held")]
+
+
 def test_no_provider_waits_and_is_never_a_failure_of_the_message() -> None:
     of = facts()
     one = claimed(of, attempts=2, waits=500)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from channels.errors import (
     OutcomeUnknown,
     ProviderError,
     RecipientRejected,
+    ReportAwaited,
     Throttled,
     Unavailable,
 )
@@ -67,6 +69,58 @@ def test_an_unknown_outcome_is_held_where_the_channel_says_so() -> None:
     policy = RetryPolicy(max_attempts=5, base_s=2.0, cap_s=60.0, hold_unknown=True)
     assert after(OutcomeUnknown(), policy=policy).verdict is Verdict.HOLD
     assert after(Unavailable(), policy=policy).verdict is Verdict.RETRY
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "left_s", "verdict", "code"),
+    [
+        (ReportAwaited(retry_after=10), 0, 3600, Verdict.RETRY, "report_awaited"),
+        (ReportAwaited(retry_after=10), 0, 12, Verdict.RETRY, "report_awaited"),
+        (ReportAwaited(retry_after=0), 0, 3600, Verdict.RETRY, "report_awaited"),
+        (ReportAwaited(retry_after=10), 0, 9, Verdict.HOLD, "outcome_unknown"),
+        (ReportAwaited(retry_after=10), 0, -5, Verdict.HOLD, "outcome_unknown"),
+        (ReportAwaited(retry_after=10), 4, 3600, Verdict.HOLD, "outcome_unknown"),
+        (OutcomeUnknown(), 0, 3600, Verdict.HOLD, "outcome_unknown"),
+        (Unavailable(), 0, 3600, Verdict.RETRY, "unavailable"),
+        (Unavailable(), 4, 3600, Verdict.BURY, "attempts_used_up"),
+        (NoProvider(), 4, 0.1, Verdict.BURY, "deadline"),
+        (RecipientRejected(), 0, 3600, Verdict.FAIL, "recipient_rejected"),
+    ],
+)
+def test_where_reports_are_waited_for_what_is_in_doubt_is_tried_after_its_report_or_held(
+    error: ProviderError, attempts: int, left_s: float, verdict: Verdict, code: str
+) -> None:
+    policy = replace(POLICY, hold_unknown=True, await_report=True)
+    decision = after(error, attempts=attempts, left_s=left_s, policy=policy)
+    assert (decision.verdict, decision.code) == (verdict, code)
+    assert decision.reason.endswith(": held for a person") == (verdict is Verdict.HOLD)
+
+
+def test_a_channel_that_holds_waits_for_no_report() -> None:
+    decision = after(ReportAwaited(retry_after=10), policy=replace(POLICY, hold_unknown=True))
+    assert (decision.verdict, decision.code) == (Verdict.HOLD, "outcome_unknown")
+
+
+def test_what_waits_for_its_report_is_spread_over_a_second_behind_it() -> None:
+    rng = random.Random(1)
+    waits = [
+        (due - NOW).total_seconds()
+        for attempts in (0, 3)
+        for _ in range(50)
+        if (
+            due := decide(
+                error=ReportAwaited(retry_after=10),
+                attempts=attempts,
+                waits=0,
+                deadline=NOW + timedelta(hours=1),
+                now=NOW,
+                policy=POLICY,
+                rng=rng,
+            ).due_at
+        )
+    ]
+    assert len(set(waits)) == 100
+    assert 10 <= min(waits) < 10.1 < 10.9 < max(waits) <= 11
 
 
 def test_what_the_provider_asks_for_is_never_shortened() -> None:
