@@ -90,8 +90,7 @@ def _direct(spec: ChannelSpec, subject: Subject, *, may_switch: bool, carried: b
         priority=subject.priority,
         may_switch=may_switch,
         carried=carried,
-        # Bulk is let in by how much of its lane is fetched: what is fetched goes.
-        ticket=0.0 if subject.priority == "bulk" else subject.ticket,
+        ticket=subject.ticket,
     )
 
 

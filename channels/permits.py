@@ -1,15 +1,18 @@
-"""Permits to hand messages over: from a provider's own rate limit, and from what people have ordered beyond it."""
+"""Permits to hand messages over: from a provider's own rate limit, from what people have ordered beyond it, and from
+the pace at which held bulk comes back."""
 
 from __future__ import annotations
 
 import math
 import time
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from channels.degradation.pin import PinSpec
 from channels.limiter import Limiter, parse_rate, shared
 from channels.names import PinAction
+from channels.rooms import has_callbacks
 from channels.specs import ChannelSpec, ProviderSpec, is_built_in
 
 #: Until when (time.monotonic()) an order has nothing to give, as this process was told.
@@ -38,6 +41,14 @@ def take(*, limiter: Limiter, channel: ChannelSpec, spec: ProviderSpec, priority
             granted, more_in = _take(limiter, order, priority=priority, wanted=grant.granted)
             if granted < grant.granted:
                 grant = Grant(granted, more_in, f"{order.target} {order.words}", everywhere)
+    pace = math.inf if is_built_in(spec.name) else _pace(channel, priority)
+    if pace < math.inf:
+        # Only bulk asks for these: no part of them is kept for anybody more urgent.
+        granted, more_in = limiter.take(
+            provider=f"return:{channel.name}", rate=f"{math.ceil(pace)}/s", wanted=grant.granted, priority="critical"
+        )
+        if granted < grant.granted:
+            grant = Grant(granted, more_in, f"{channel.name} bulk comes back at {math.ceil(pace)}/s", everywhere=True)
     granted, more_in = limiter.take(provider=spec.name, rate=spec.rate_limit, wanted=grant.granted, priority=priority)
     if granted == grant.granted:
         return grant
@@ -50,8 +61,24 @@ def worth_fetching(channel: ChannelSpec, priority: str, *, waiting: int, at_most
     for order in channel.pins:
         if order.action is PinAction.THROTTLE and order.is_of_lane(channel=channel.name, priority=priority):
             rate = parse_rate(order.rate)
-            at_most = min(at_most, max(1, math.ceil(rate.amount / rate.period_s * _AHEAD_S)) - waiting)
+            at_most = min(at_most, _ahead(rate.amount / rate.period_s) - waiting)
+    pace = _pace(channel, priority)
+    if pace < math.inf:
+        at_most = min(at_most, _ahead(pace) - waiting)
     return max(at_most, 0)
+
+
+def _ahead(per_s: float) -> int:
+    return max(1, math.ceil(per_s * _AHEAD_S))
+
+
+def _pace(channel: ChannelSpec, priority: str) -> float:
+    """At how many messages a second a lane comes back. Not where status callbacks travel: those that wait for the pace
+    would be in their way."""
+    if priority != "bulk" or channel.standing is None or has_callbacks(channel.name):
+        return math.inf
+    # What is fetched of a lane that is held is to find out whether it need be.
+    return channel.standing.bulk_pace(now=datetime.now(UTC)) or math.inf
 
 
 def allow(order: PinSpec, *, priority: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 from channels.degradation import pin
 from channels.degradation.pin import PinSpec
-from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
+from channels.degradation.standing import ChannelStanding, ProviderStanding, ProviderState
 from channels.degradation.weights import effective_weights
 from channels.specs import ProviderSpec
 
@@ -80,16 +80,12 @@ def _words(name: str, standing: ProviderStanding) -> str:
     return f"{name} {how} since {standing.since:%H:%M:%S}, {standing.reason}"
 
 
-def lane_share(*, standing: ChannelStanding | None, priority: str, carried: bool) -> float:
-    """What part of a lane is worth fetching, from 0 to 1. Bulk is held in the table while its channel holds it: it need
-    not be fetched to be told so. Anything else is, since it may go to another channel."""
+def lane_is_held(*, standing: ChannelStanding | None, priority: str, carried: bool) -> bool:
+    """Whether nothing of a lane is worth fetching. Bulk is held in the table while its channel holds it: it need not be
+    fetched to be told so. Anything else is, since it may go to another channel."""
     if priority != "bulk":
-        return 1.0
-    if not carried:
-        return 0.0
-    if standing is None or standing.state is ChannelState.NORMAL:
-        return 1.0
-    return standing.share if standing.state is ChannelState.SHEDDING else 0.0
+        return False
+    return not carried or (standing is not None and standing.holds_bulk)
 
 
 def rank(plan: Plan, *, rng: random.Random) -> tuple[Candidate, ...]:

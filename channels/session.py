@@ -9,7 +9,6 @@ hangs does not set the pace of the lane.
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections import defaultdict, deque
@@ -80,9 +79,9 @@ class Session:
             return wanted
         if pin.holds_lane(channel.pins, channel=self._channel, priority=self._priority):
             return 0  # nothing of it goes anywhere
-        share = routing.lane_share(standing=channel.standing, priority=self._priority, carried=plan.carried)
-        probe = self._priority != "critical" and not self.pending and probes.are_due(channel, plan)
-        return max(math.ceil(wanted * share), int(probe))
+        if routing.lane_is_held(standing=channel.standing, priority=self._priority, carried=plan.carried):
+            return int(self._priority != "critical" and not self.pending and probes.are_due(channel, plan))
+        return wanted
 
     def submit(self, messages: Iterable[OutboundMessage]) -> None:
         """Takes messages to hand over; each will have exactly one result in ``collect``."""

@@ -40,8 +40,12 @@ class Contestant(Protocol):
         """The answers to one batch, or a part of it."""
         ...
 
-    def admit(self, *, priority: str, may_switch: bool, place: float, left_s: float) -> Admission:
+    def admit(self, *, priority: str, may_switch: bool, place: float) -> Admission:
         """Where a message goes."""
+        ...
+
+    def bulk_pace(self, t: int) -> float:
+        """How much bulk it lets through in a second: ``inf`` for all there is."""
         ...
 
     def probe(self, provider: int, t: int) -> bool:
@@ -161,14 +165,16 @@ class Goutong:
         transitions = [policy.transition(f"provider:{name}", before, standing, None)] if changed else []
         self._apply({**self.standings, name: standing}, transitions)
 
-    def admit(self, *, priority: str, may_switch: bool, place: float, left_s: float) -> Admission:
+    def bulk_pace(self, t: int) -> float:
+        return self.channel.bulk_pace(now=_at(t)) if self._carried else 0.0
+
+    def admit(self, *, priority: str, may_switch: bool, place: float) -> Admission:
         return admit(
             standing=self.channel,
             priority=priority,
             may_switch=may_switch and self._fallback_usable,
             carried=self._carried,
             ticket=place,
-            left_s=left_s,
         )
 
     def probe(self, provider: int, t: int) -> bool:

@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 
 _MAX_ATTEMPTS: Final = {"critical": 10, "normal": 8, "bulk": 6}
 _BASE_S, _CAP_S, _MIN_S = 2.0, 600.0, 0.2
+#: What comes back after its report should have come is spread over so much.
+_AFTER_REPORT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,6 @@ def retry_delay_s(group: Group, *, t: int, after_s: int, rng: random.Random) -> 
     ceiling = min(_CAP_S, _BASE_S * 2.0 ** min(group.attempts, 30))
     delay = max(_MIN_S, rng.uniform(0, ceiling))
     if after_s:
-        return after_s + round(min(delay, _BASE_S))
+        return after_s + round(min(delay, _AFTER_REPORT_S))
     delay = min(delay, max(left * rng.uniform(0.5, 0.9), _MIN_S))
     return max(1, round(delay))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from bench.simulation.ledger import Ledger
 from channels.degradation.admission import Admission
@@ -29,9 +30,13 @@ class Rival:
     def note(self, provider: int, t: int, *, ok: int, faults: int) -> None:
         """Nothing by itself."""
 
-    def admit(self, *, priority: str, may_switch: bool, place: float, left_s: float) -> Admission:
+    def admit(self, *, priority: str, may_switch: bool, place: float) -> Admission:
         """Everything, always."""
         return Admission.SEND
+
+    def bulk_pace(self, t: int) -> float:
+        """As much as there is."""
+        return inf
 
     def probe(self, provider: int, t: int) -> bool:
         """Never."""

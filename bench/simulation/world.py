@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
 from bench.simulation.chance import binomial, poisson, split
@@ -24,8 +25,9 @@ _CALM_STRIDE: Final = 10
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
     """How messages are sent and retried, the same for all contestants of one table. ``fall_over``: the next provider
-    is asked within the same attempt, as the product does. ``report_within_s``: for so long a report is waited for, as
-    the product does where it is configured."""
+    is asked within the same attempt, as the product does. ``report_within_s``: what got no answer is not sent again
+    before its report should have come, so many seconds after it was handed over, and held where there is no time for
+    that; as the product does with ``outcome_unknown: report`` and providers that report by our ids."""
 
     fall_over: bool = True
     report_within_s: int = 0
@@ -49,6 +51,9 @@ class World:
     _due: dict[int, dict[Group, int]] = field(init=False)
     _answers: dict[int, list[Answer]] = field(init=False)
     _providers: Providers = field(init=False)
+    #: Bulk that waits for its turn in the table, the oldest first, and how much of it may go now.
+    _held: deque[tuple[Group, int]] = field(init=False, default_factory=deque)
+    _turns: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -67,8 +72,13 @@ class World:
                 self._hear(answer)
             self.contestant.evaluate(self.t)
             self._arrive(arrivals, stride)
+            pace = self.contestant.bulk_pace(self.t)
             for group, n in sorted(self._due.pop(self.t, {}).items(), key=lambda item: urgency(item[0])):
-                self._look(group, n)
+                if group.priority == "bulk" and (self._held or pace < inf):
+                    self._held.append((group, n))
+                else:
+                    self._look(group, n)
+            self._let_in(pace * stride)
             self._end(stride)
         return self.score
 
@@ -80,6 +90,7 @@ class World:
             and not self._in_fault(self.t + _CALM_STRIDE)
             and self.t + _CALM_STRIDE <= self.seconds
             and not self._due
+            and not self._held
             and not self._answers
             and self.contestant.calm
         )
@@ -120,6 +131,25 @@ class World:
             if n > prefixed:
                 due[Group(number, self.t)] += n - prefixed
 
+    def _let_in(self, more: float) -> None:
+        """As much of the bulk that waits as its turn has come, the oldest first; while it is held, at most a probe."""
+        while self._held and self.t >= self._held[0][0].ends_at:
+            self._look(*self._held.popleft())
+        self._turns = self._turns % 1 + more
+        if not more and self._held:
+            group, n = self._held.popleft()
+            n = self._probe(group, n)
+            if n:
+                self._held.appendleft((group, n))
+        while self._held and self._turns >= 1:
+            group, n = self._held.popleft()
+            part = n if self._turns == inf else min(n, int(self._turns))
+            self._turns -= part
+            if part < n:
+                self._held.appendleft((group, n - part))
+            self._look(group, part)
+        self._turns = 0.0 if self._turns == inf else self._turns
+
     # --- one look at some messages -----------------------------------------------------------------------------------
 
     def _look(self, group: Group, n: int) -> None:
@@ -139,7 +169,6 @@ class World:
                 priority=kind.priority,
                 may_switch=kind.may_switch,
                 place=(part.low + part.high) / 2,
-                left_s=group.ends_at - self.t,
             )
             if goes is Admission.SEND:
                 self._attempt(part, count, tried=0)
@@ -232,8 +261,8 @@ class World:
             ledger.sent(accepted=n, swallowed=swallowed)
             self._deliver(answer.group, n - swallowed, at=self.t)
             self._lose(answer.group, swallowed)
-        elif answer.unknown and self._may_await_report(answer.group):
-            self._retry(answer.group, n, after_s=self._report_wait_s)
+        elif answer.unknown and self.dispatch.report_within_s:
+            self._await_report(answer.group, n)
         elif self.dispatch.fall_over:
             self._attempt(answer.group, n, tried=answer.tried)
         else:
@@ -258,13 +287,12 @@ class World:
         if n > 0 and not group.ghost and self._counted(group):
             self.score.late += n
 
-    @property
-    def _report_wait_s(self) -> int:
-        """How long it is after a time-out until a report should have come."""
-        return self.dispatch.report_within_s - TIMEOUT_S
-
-    def _may_await_report(self, group: Group) -> bool:
-        return 0 < 3 * self._report_wait_s <= group.ends_at - self.t
+    def _await_report(self, group: Group, n: int) -> None:
+        wait_s = max(0, self.dispatch.report_within_s - TIMEOUT_S)
+        if self.t + wait_s < group.ends_at:
+            self._retry(group, n, after_s=wait_s)
+        else:
+            self._lose(group, n)
 
     def _retry(self, group: Group, n: int, *, after_s: int = 0) -> None:
         if not may_retry(group):

@@ -6,15 +6,12 @@ import random
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from math import inf
 from typing import Final
 from uuid import UUID
 
 from channels.degradation.standing import ChannelStanding, ChannelState
 
 _TICKETS: Final = 1 << 32
-#: Bulk with less time left than this is not held just to be kind to a provider.
-HURRY_S: Final = 60.0
 #: What was held until one moment comes back over so many seconds.
 _SPREAD_S: Final = 1.0
 _LOOK_AGAIN_S: Final = {"critical": 3.0, "normal": 15.0, "bulk": 60.0}
@@ -67,23 +64,20 @@ def admit(
     may_switch: bool,
     carried: bool,
     ticket: float,
-    left_s: float = inf,
 ) -> Admission:
     """Where a message goes now. ``may_switch``: its route or channel allows a fallback channel that is usable, and
     its recipient has an address there. ``carried``: at least one provider of the channel carries ordinary traffic.
-    ``ticket`` as ``ticket`` says. ``left_s``: seconds until its deadline.
+    ``ticket`` as ``ticket`` says.
 
-    Bulk is held in every state but the normal one, unless it is in a hurry, and does not follow to the fallback
-    channel, which has its own traffic. What cannot go elsewhere stays for as long as anybody carries it, however badly.
+    Bulk is held in every state but the normal one, or comes back by its pace, and does not follow to
+    the fallback channel, which has its own traffic. What cannot go elsewhere stays for as long as anybody carries it,
+    however badly.
     """
-    if priority == "bulk" and standing.state is ChannelState.SHEDDING and left_s < HURRY_S:
-        priority = "normal"
     share = standing.share
     if standing.state is ChannelState.NORMAL:
         return _send_or(Admission.HOLD, may_switch and priority != "bulk", carried)
     if priority == "bulk":
-        admitted = standing.state is ChannelState.SHEDDING and ticket < share
-        return Admission.SEND if admitted and carried else Admission.HOLD
+        return Admission.SEND if carried and not standing.holds_bulk else Admission.HOLD
     if standing.state is ChannelState.SHEDDING:
         return _send_or(Admission.HOLD, may_switch, carried)
     if carried and ticket < share:

@@ -22,7 +22,8 @@ _SURGE_AT_LEAST: Final = 0.2
 class Situation:
     """How the providers of a channel are: how many are enabled, of those how many carry traffic, of those how many
     are well; what share of the weights those that carry have; and whether it is slowness that is wrong with them,
-    which less load mends (``strained``). ``words`` says how each is, when somebody wants to know."""
+    which less load mends (``strained``). ``flow``: how many messages a second they got through of late. ``words`` says
+    how each is, when somebody wants to know."""
 
     enabled: int
     carrying: int
@@ -30,6 +31,7 @@ class Situation:
     carrying_share: float
     strained: bool
     fallback_usable: bool
+    flow: float
     words: Callable[[], str]
 
 
@@ -41,6 +43,9 @@ class _Here:
 
     def waited(self, standing: ChannelStanding) -> float:
         return (self.now - standing.changed_at).total_seconds()
+
+    def pace(self, standing: ChannelStanding) -> float:
+        return pace(standing, flow=self.situation.flow, thresholds=self.thresholds)
 
 
 def next_standing(
@@ -63,6 +68,16 @@ def next_standing(
     return after
 
 
+def pace(standing: ChannelStanding, *, flow: float, thresholds: Thresholds) -> float:
+    """At how many messages a second what is held from now on may come back: what the channel was seen to get through
+    before, which is what ``flow`` says for as long as nothing is held."""
+    if standing.state is not ChannelState.NORMAL and standing.pace:
+        return standing.pace
+    # Soon after the last time the flow may still be that of a channel which had little to send.
+    known = standing.pace if standing.tripped_at is not None else 0.0
+    return max(known, flow, thresholds.escalation.least_pace)
+
+
 def _changed(standing: ChannelStanding, here: _Here, state: ChannelState, share: float, reason: str) -> ChannelStanding:
     since = standing.since if state is standing.state else here.now
     return replace(standing, state=state, share=share, since=since, changed_at=here.now, reason=reason)
@@ -77,7 +92,7 @@ def _fallen(standing: ChannelStanding, here: _Here, state: ChannelState, share: 
     hold_s = min(here.thresholds.flap.lengthen(escalation.hold_s, relapses), escalation.longest_hold_s)
     stopped = not here.situation.carrying
     tripped = replace(standing, relapses=relapses, tripped_at=here.now, hold_s=hold_s, rising=False, stopped=stopped)
-    return _changed(tripped, here, state, share, reason)
+    return _changed(replace(tripped, pace=here.pace(standing)), here, state, share, reason)
 
 
 def _without_providers(standing: ChannelStanding, here: _Here) -> ChannelStanding:
@@ -138,7 +153,7 @@ def _rest(standing: ChannelStanding, here: _Here) -> ChannelStanding:
     if here.situation.carrying_share < escalation.surge_below and lost >= _SURGE_AT_LEAST:
         takes_over = f"{here.situation.carrying_share:.0%} of the weights take over the rest at once"
         reason = f"{takes_over} ({here.situation.words()}); bulk waits a moment"
-        held = replace(standing, hold_s=escalation.surge_hold_s, rising=False)
+        held = replace(standing, hold_s=escalation.surge_hold_s, rising=False, pace=here.pace(standing))
         return _changed(held, here, ChannelState.SHEDDING, 0.0, reason)
     rested_s = (here.now - standing.since).total_seconds()
     if standing.tripped_at is not None and rested_s >= here.thresholds.flap.forget_s:
@@ -159,6 +174,13 @@ def _return(standing: ChannelStanding, here: _Here) -> ChannelStanding:
             rising, here, standing.state, share, f"a provider is well ({words()}); {share:.0%} of it is back"
         )
     if standing.state is ChannelState.SHEDDING:
-        return _changed(rising, here, ChannelState.NORMAL, 1.0, f"a provider is well ({words()}); all is back")
+        paced = replace(rising, pace_doubles_s=_as_long_again(standing, here))
+        return _changed(paced, here, ChannelState.NORMAL, 1.0, f"a provider is well ({words()}); all is back")
     reason = f"a provider is well ({words()}); only bulk is held back"
     return _changed(replace(rising, stopped=False), here, ChannelState.SHEDDING, ramp.lowest, reason)
+
+
+def _as_long_again(standing: ChannelStanding, here: _Here) -> float:
+    """In how many seconds the pace doubles at which comes back what was held: in as many as it was held for."""
+    held_s = 0.0 if standing.tripped_at is None else (here.now - standing.tripped_at).total_seconds()
+    return max(here.thresholds.window_s, held_s)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from channels.degradation import pin
+from channels.degradation.channel_rules import pace
 from channels.degradation.pin import PinSpec
 from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
 from channels.degradation.thresholds import Thresholds
@@ -85,10 +86,10 @@ def release_provider(standing: ProviderStanding, *, now: datetime) -> ProviderSt
 
 
 def keep_channel(
-    standing: ChannelStanding, *, by: PinnedChannel, thresholds: Thresholds, now: datetime
+    standing: ChannelStanding, *, by: PinnedChannel, thresholds: Thresholds, flow: float, now: datetime
 ) -> ChannelStanding:
     """What is stored of a pinned channel: the state that it is pinned to, at the first step of the way back; or the
-    engine's own, where that was worse."""
+    engine's own, where that was worse. ``flow``: how many messages a second it got through of late."""
     kept = replace(standing, pinned_by=by.source)
     if not standing.pinned_by:
         kept = replace(kept, changed_at=now)
@@ -104,6 +105,7 @@ def keep_channel(
         rising=True,
         stopped=by.standing.state is ChannelState.PAUSED,
         hold_s=thresholds.escalation.hold_s,
+        pace=pace(standing, flow=flow, thresholds=thresholds),
     )
 
 

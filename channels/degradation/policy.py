@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from channels.degradation import channel_rules, handing_back, provider_rules
 from channels.degradation.channel_rules import Situation
@@ -27,6 +28,9 @@ from channels.degradation.standing import (
 )
 from channels.degradation.thresholds import DEFAULTS, Thresholds
 from channels.figures import Figures
+
+#: Windows begin anew with each change: in so short a one a few messages are no flow.
+_FLOW_OVER_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,7 @@ def decide(
     then = standing or ChannelStanding.normal(now=now)
     situation = _situation(subjects, after, findings, fallback_usable, now)
     if pinned is not None:
-        next_channel = handing_back.keep_channel(then, by=pinned, thresholds=thresholds, now=now)
+        next_channel = handing_back.keep_channel(then, by=pinned, thresholds=thresholds, flow=situation.flow, now=now)
     elif then.pinned_by:
         next_channel = handing_back.release_channel(then, now=now)
     else:
@@ -147,6 +151,7 @@ def _situation(
         carrying_share=share,
         strained=any(findings[one.name].signal in {Signal.LATENCY, Signal.SILENCE} for one in carrying),
         fallback_usable=fallback_usable,
+        flow=sum(one.figures.successes / max(one.figures.window_s, _FLOW_OVER_S) for one in enabled),
         words=partial(_words, enabled, standings, findings),
     )
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from math import inf
+from typing import Any, ClassVar, Final, Self
 
 from channels.figures import Figures
 
@@ -35,6 +36,10 @@ class ChannelState(StrEnum):
 
 #: States in which a provider carries traffic by its share.
 CARRYING = frozenset({ProviderState.HEALTHY, ProviderState.DEGRADED, ProviderState.RECOVERING})
+
+
+#: After so many, a hundredfold, there is nothing left to be careful with.
+_DOUBLINGS: Final = 7
 
 
 def provider_target(name: str) -> str:
@@ -122,8 +127,8 @@ class ProviderStanding(_Stored):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelStanding(_Stored):
-    """How a channel stands. ``share`` is what of the affected messages still goes over it: of bulk while shedding, of
-    what could be switched while switched, of everything while paused."""
+    """How a channel stands. ``share`` is what of the affected messages still goes over it: of the pace of bulk while
+    shedding, of what could be switched while switched, of everything while paused."""
 
     state: ChannelState
     share: float
@@ -141,6 +146,11 @@ class ChannelStanding(_Stored):
     stopped: bool = False
     #: What its providers could carry at the last decision, as a share of all weights.
     carrying: float = 1.0
+    #: What they got through before bulk was held, in messages a second: no more of it than that comes back at first.
+    #: 0: never measured.
+    pace: float = 0.0
+    #: Once the state is normal again, in how many seconds that doubles. 0: nothing comes back.
+    pace_doubles_s: float = 0.0
 
     _MOMENTS: ClassVar[frozenset[str]] = frozenset({"since", "changed_at", "tripped_at"})
 
@@ -148,6 +158,21 @@ class ChannelStanding(_Stored):
     def at_rest(self) -> bool:
         """Whether everything goes over it."""
         return self.state is ChannelState.NORMAL and not self.pinned_by
+
+    @property
+    def holds_bulk(self) -> bool:
+        """Whether none of it goes anywhere."""
+        return self.state is not ChannelState.NORMAL and not (self.state is ChannelState.SHEDDING and self.share > 0)
+
+    def bulk_pace(self, *, now: datetime) -> float:
+        """At how many messages a second bulk comes back: not at all while it is held, then at its share of what the
+        channel got through before, in the normal state at all of that, and more and more. ``inf``: as it likes."""
+        if self.holds_bulk:
+            return 0.0
+        if self.state is ChannelState.SHEDDING:
+            return self.share * self.pace or inf
+        doublings = (now - self.since).total_seconds() / self.pace_doubles_s if self.pace_doubles_s else inf
+        return self.pace * 2.0**doublings if doublings < _DOUBLINGS else inf
 
     @property
     def in_use(self) -> bool:

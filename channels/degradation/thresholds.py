@@ -185,6 +185,8 @@ class Escalation(Section):
     #: is held for a moment and let in by steps, each ``surge_hold_s``.
     surge_below: float = 0.5
     surge_hold_s: float = 5
+    #: Held bulk comes back at the rate that the channel had before, or at this many a second where that is more.
+    least_pace: float = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState, Verdict
+from channels.degradation.thresholds import DEFAULTS
 from channels.figures import Figures
 from tests.channels.degradation.situations import BAD, BROWN, DEAD, NOTHING, WELL, at, healthy, judge, standing
 
@@ -152,6 +154,41 @@ def test_a_big_backup_needs_no_such_care() -> None:
     verdict = judge({"a": DEAD, "b": WELL}, {}, weights={"a": 30, "b": 70})
 
     assert verdict.channel.state == "normal"
+
+
+FLOWING = replace(WELL, successes=1200, tries=1200)  # 20 a second for a minute
+
+
+def test_what_was_held_comes_back_at_what_the_channel_got_through_before_the_fault() -> None:
+    _changes, held = run({"a": replace(BROWN, successes=840, provider_faults=360), "b": BROWN}, seconds=30)
+    _changes, back = run({"a": WELL, "b": WELL}, seconds=600, before=held.channel)
+
+    assert held.channel.pace == pytest.approx((840 + 140) / 60)
+    assert (back.channel.state, back.channel.pace) == ("normal", held.channel.pace)
+
+
+def test_a_channel_that_had_little_to_send_is_given_a_least_pace() -> None:
+    assert judge({"a": BROWN, "b": BROWN}, {}).channel.pace == DEFAULTS.escalation.least_pace
+
+
+def test_soon_after_a_return_the_pace_of_the_last_time_is_remembered() -> None:
+    before = channel(ChannelState.NORMAL, 1.0, -60, pace=50.0)
+    assert judge({"a": BROWN, "b": BROWN}, {}, channel=before).channel.pace == 50.0
+    long_ago = channel(ChannelState.NORMAL, 1.0, -60, pace=50.0, tripped_at=None)
+    assert judge({"a": BROWN, "b": BROWN}, {}, channel=long_ago).channel.pace == DEFAULTS.escalation.least_pace
+
+
+def test_while_anything_is_held_the_pace_stands_whatever_flows() -> None:
+    before = channel(ChannelState.SHEDDING, 0.3, -60, pace=12.0)
+    assert judge({"a": replace(FLOWING, provider_faults=400), "b": BROWN}, {}, channel=before).channel.pace == 12.0
+
+
+@pytest.mark.parametrize(("held_s", "doubles_s"), [(600, 600.0), (10, DEFAULTS.window_s)])
+def test_the_pace_doubles_in_as_long_as_the_fault_was(held_s: int, doubles_s: float) -> None:
+    before = channel(ChannelState.SHEDDING, 0.6, -30, tripped_at=at(-held_s), pace=12.0, rising=True)
+    after = judge({"a": WELL}, {}, channel=before).channel
+
+    assert (after.state, after.pace_doubles_s) == ("normal", doubles_s)
 
 
 def test_a_channel_without_providers_is_a_normal_one_and_says_why_nothing_goes() -> None:

@@ -106,3 +106,12 @@ def test_a_provider_that_is_switched_off_while_it_is_pinned_is_switched_off() ->
     under = judge({"a": WELL, "b": WELL}, {}, pinned={"a": WHOLE})
     off = judge({"a": WELL, "b": WELL}, under.providers, now=1, pinned={"a": WHOLE}, enabled={"a": False})
     assert off.providers["a"].state is ProviderState.DISABLED
+
+
+def test_bulk_that_a_person_held_comes_back_at_what_flowed_when_the_order_began() -> None:
+    busy = Figures(tries=1800, successes=1800, p95_ms=300.0)
+    pinned = pinned_channel(ChannelState.SHEDDING)
+    first = judge({"a": busy}, {}, pinned_channel=pinned)
+    later = judge({"a": NOTHING}, first.providers, now=600, channel=first.channel, pinned_channel=pinned)
+    after = judge({"a": NOTHING}, later.providers, now=601, channel=later.channel)
+    assert (after.channel.state, after.channel.share, after.channel.pace) == ("shedding", 0.1, 30.0)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from datetime import timedelta
+from math import inf
 from uuid import UUID, uuid4
 
 import pytest
@@ -85,8 +87,8 @@ def place(state: ChannelState, share: float, **changes: bool) -> ChannelStanding
         (ChannelState.NORMAL, 1.0, "critical", False, False, 0.9, Admission.HOLD),
         (ChannelState.NORMAL, 1.0, "bulk", True, False, 0.9, Admission.HOLD),
         (ChannelState.SHEDDING, 0.0, "bulk", True, True, 0.0, Admission.HOLD),
-        (ChannelState.SHEDDING, 0.3, "bulk", True, True, 0.29, Admission.SEND),
-        (ChannelState.SHEDDING, 0.3, "bulk", True, True, 0.31, Admission.HOLD),
+        (ChannelState.SHEDDING, 0.3, "bulk", True, True, 0.31, Admission.SEND),
+        (ChannelState.SHEDDING, 0.3, "bulk", True, False, 0.0, Admission.HOLD),
         (ChannelState.SHEDDING, 0.0, "normal", True, True, 0.9, Admission.SEND),
         (ChannelState.SWITCHED, 0.3, "bulk", True, True, 0.0, Admission.HOLD),
         (ChannelState.SWITCHED, 0.3, "normal", True, True, 0.29, Admission.SEND),
@@ -117,19 +119,32 @@ def test_where_a_message_goes(
 def test_what_waited_because_nobody_carried_anything_comes_back_by_the_ramp() -> None:
     back = place(ChannelState.SWITCHED, 0.3, stopped=True, rising=True)
     places = (0.1, 0.5)
-    went = [
-        admit(standing=back, priority="normal", may_switch=False, carried=True, ticket=one, left_s=100)
-        for one in places
-    ]
+    went = [admit(standing=back, priority="normal", may_switch=False, carried=True, ticket=one) for one in places]
 
     assert went == [Admission.SEND, Admission.HOLD]
 
 
-def test_bulk_in_a_hurry_is_not_held_out_of_kindness_to_a_provider() -> None:
-    shedding = place(ChannelState.SHEDDING, 0.0)
-    for left_s, goes in ((59, Admission.SEND), (61, Admission.HOLD)):
-        went = admit(standing=shedding, priority="bulk", may_switch=False, carried=True, ticket=0.5, left_s=left_s)
-        assert went is goes
+@pytest.mark.parametrize(
+    ("state", "share", "pace", "doubles_s", "after_s", "per_s"),
+    [
+        (ChannelState.NORMAL, 1.0, 0.0, 0.0, 0, inf),
+        (ChannelState.SHEDDING, 0.0, 20.0, 0.0, 0, 0.0),
+        (ChannelState.SHEDDING, 0.3, 20.0, 0.0, 0, 6.0),
+        (ChannelState.SHEDDING, 0.3, 0.0, 0.0, 0, inf),
+        (ChannelState.SWITCHED, 0.6, 20.0, 0.0, 0, 0.0),
+        (ChannelState.PAUSED, 0.6, 20.0, 0.0, 0, 0.0),
+        (ChannelState.NORMAL, 1.0, 20.0, 300.0, 0, 20.0),
+        (ChannelState.NORMAL, 1.0, 20.0, 300.0, 300, 40.0),
+        (ChannelState.NORMAL, 1.0, 20.0, 300.0, 600, 80.0),
+        (ChannelState.NORMAL, 1.0, 20.0, 300.0, 2100, inf),
+    ],
+)
+def test_held_bulk_comes_back_by_steps_to_the_pace_there_was_and_from_there_faster_and_faster(
+    state: ChannelState, share: float, pace: float, doubles_s: float, after_s: float, per_s: float
+) -> None:
+    stands = replace(place(state, share), pace=pace, pace_doubles_s=doubles_s)
+
+    assert stands.bulk_pace(now=at(after_s)) == per_s
 
 
 @given(
