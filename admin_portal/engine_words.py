@@ -88,6 +88,9 @@ _SAME: Final = (
     gettext_noop("a provider is well"),
     gettext_noop("all is back"),
     gettext_noop("only bulk is held back"),
+    gettext_noop("bulk at up to %(rate)s"),
+    gettext_noop("twice that each %(seconds)s s"),
+    gettext_noop("%(name)s bulk comes back at %(rate)s"),
     # a message on its way
     gettext_noop("%(name)s chosen, nobody else carries"),
     gettext_noop("%(name)s chosen, weight %(count)s of %(total)s"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import ceil
 from typing import Final
 
 from channels.degradation.standing import ChannelStanding, ChannelState
@@ -168,16 +169,22 @@ def _return(standing: ChannelStanding, here: _Here) -> ChannelStanding:
     if here.waited(standing) < hold_s:
         return standing
     ramp, words, rising = here.thresholds.ramp, here.situation.words, replace(standing, rising=True)
-    share = ramp.above(standing.share)
+    share, well = ramp.above(standing.share), f"a provider is well ({words()})"
+    sheds = standing.state is ChannelState.SHEDDING
     if share < 1.0:
-        return _changed(
-            rising, here, standing.state, share, f"a provider is well ({words()}); {share:.0%} of it is back"
-        )
-    if standing.state is ChannelState.SHEDDING:
-        paced = replace(rising, pace_doubles_s=_as_long_again(standing, here))
-        return _changed(paced, here, ChannelState.NORMAL, 1.0, f"a provider is well ({words()}); all is back")
-    reason = f"a provider is well ({words()}); only bulk is held back"
+        by_pace = _by_pace(standing, share) if sheds else ""
+        return _changed(rising, here, standing.state, share, f"{well}; {share:.0%} of it is back{by_pace}")
+    if sheds:
+        doubles_s = _as_long_again(standing, here)
+        by_pace = f"{_by_pace(standing, 1.0)}, twice that each {doubles_s:.0f} s" if standing.pace else ""
+        paced = replace(rising, pace_doubles_s=doubles_s)
+        return _changed(paced, here, ChannelState.NORMAL, 1.0, f"{well}; all is back{by_pace}")
+    reason = f"{well}; only bulk is held back{_by_pace(standing, ramp.lowest)}"
     return _changed(replace(rising, stopped=False), here, ChannelState.SHEDDING, ramp.lowest, reason)
+
+
+def _by_pace(standing: ChannelStanding, share: float) -> str:
+    return f"; bulk at up to {ceil(share * standing.pace)}/s" if standing.pace else ""
 
 
 def _as_long_again(standing: ChannelStanding, here: _Here) -> float:

@@ -55,6 +55,9 @@ SENTENCES: Final = (
     f"a provider is well ({_HOW}); 30% of it is back",
     f"a provider is well ({_HOW}); all is back",
     f"a provider is well ({_HOW}); only bulk is held back",
+    f"a provider is well ({_HOW}); 30% of it is back; bulk at up to 6/s",
+    f"a provider is well ({_HOW}); all is back; bulk at up to 20/s, twice that each 600 s",
+    "sms bulk comes back at 12/s",
 )
 #: What people order, and what routing and retries write into attempts and events.
 OTHERS: Final = (

@@ -189,6 +189,7 @@ def test_the_pace_doubles_in_as_long_as_the_fault_was(held_s: int, doubles_s: fl
     after = judge({"a": WELL}, {}, channel=before).channel
 
     assert (after.state, after.pace_doubles_s) == ("normal", doubles_s)
+    assert after.reason.endswith(f"all is back; bulk at up to 12/s, twice that each {doubles_s:.0f} s")
 
 
 def test_a_channel_without_providers_is_a_normal_one_and_says_why_nothing_goes() -> None:
