@@ -175,7 +175,7 @@ def _return(standing: ChannelStanding, here: _Here) -> ChannelStanding:
         by_pace = _by_pace(standing, share) if sheds else ""
         return _changed(rising, here, standing.state, share, f"{well}; {share:.0%} of it is back{by_pace}")
     if sheds:
-        doubles_s = _as_long_again(standing, here)
+        doubles_s = _pace_doubles_s(standing, here)
         by_pace = f"{_by_pace(standing, 1.0)}, twice that each {doubles_s:.0f} s" if standing.pace else ""
         paced = replace(rising, pace_doubles_s=doubles_s)
         return _changed(paced, here, ChannelState.NORMAL, 1.0, f"{well}; all is back{by_pace}")
@@ -187,7 +187,8 @@ def _by_pace(standing: ChannelStanding, share: float) -> str:
     return f"; bulk at up to {ceil(share * standing.pace)}/s" if standing.pace else ""
 
 
-def _as_long_again(standing: ChannelStanding, here: _Here) -> float:
-    """In how many seconds the pace doubles at which comes back what was held: in as many as it was held for."""
+def _pace_doubles_s(standing: ChannelStanding, here: _Here) -> float:
+    """In how many seconds the pace doubles at which comes back what was held: in as many as it was held for, within
+    reason. What fell in a quiet night would else come back by the night's pace for most of a day."""
     held_s = 0.0 if standing.tripped_at is None else (here.now - standing.tripped_at).total_seconds()
-    return max(here.thresholds.window_s, held_s)
+    return min(max(here.thresholds.window_s, held_s), here.thresholds.flap.forget_s)
