@@ -24,7 +24,7 @@ _SETTINGS: Final = {
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.simulation", description=__doc__)
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of {', '.join(_SETTINGS)}; all by default")
-    parser.add_argument("--seeds", type=int, default=11, help="how many runs of each (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=31, help="how many runs of each (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--write", action="store_true", help="write tables and plots into docs/")
     arguments = parser.parse_args()

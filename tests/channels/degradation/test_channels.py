@@ -183,7 +183,9 @@ def test_while_anything_is_held_the_pace_stands_whatever_flows() -> None:
     assert judge({"a": replace(FLOWING, provider_faults=400), "b": BROWN}, {}, channel=before).channel.pace == 12.0
 
 
-@pytest.mark.parametrize(("held_s", "doubles_s"), [(300, 300.0), (10, DEFAULTS.window_s), (7200, DEFAULTS.flap.forget_s)])
+@pytest.mark.parametrize(
+    ("held_s", "doubles_s"), [(300, 300.0), (10, DEFAULTS.window_s), (7200, DEFAULTS.flap.forget_s)]
+)
 def test_the_pace_doubles_in_as_long_as_the_fault_was(held_s: int, doubles_s: float) -> None:
     before = channel(ChannelState.SHEDDING, 0.6, -30, tripped_at=at(-held_s), pace=12.0, rising=True)
     after = judge({"a": WELL}, {}, channel=before).channel
