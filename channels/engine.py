@@ -153,9 +153,8 @@ def _spans(setup: _Setup, stored: Standings, now: datetime) -> list[Span]:
 
 def _spans_of(one: _Configured, setup: _Setup, standing: ProviderStanding | None, now: datetime) -> list[Span]:
     rules = setup.of_provider(one)
-    long, short = spans(standing=standing, thresholds=rules, now=now)
-    late_after_s = rules.receipt_delay.late_after_s
-    return [Span(window_s=long, late_after_s=late_after_s), Span(window_s=short, late_after_s=late_after_s)]
+    windows = (*spans(standing=standing, thresholds=rules, now=now), rules.window_s)
+    return [Span(window_s=window_s, late_after_s=rules.receipt_delay.late_after_s) for window_s in windows]
 
 
 def _judge(name: str, setup: _Setup, before: Standings, reading: Reading, now: datetime) -> Verdict:
@@ -164,7 +163,7 @@ def _judge(name: str, setup: _Setup, before: Standings, reading: Reading, now: d
         orders, configured={one.name: one.weight for one in setup.providers[name] if one.enabled}
     )
     for one in setup.providers[name]:
-        long, short = _spans_of(one, setup, before.providers.get(one.name), now)
+        long, short, whole = _spans_of(one, setup, before.providers.get(one.name), now)
         subjects.append(
             Subject(
                 name=one.name,
@@ -173,6 +172,7 @@ def _judge(name: str, setup: _Setup, before: Standings, reading: Reading, now: d
                 thresholds=setup.of_provider(one),
                 figures=reading.figures(one.name, span=long),
                 recent=reading.figures(one.name, span=short),
+                flow=reading.flow(one.name, span=whole),
                 pinned=pinned.get(one.name),
             )
         )

@@ -119,6 +119,7 @@ class Goutong:
             weight=self.configured[name],
             figures=ledger.figures(t, window_s=window_s, late_after_s=late_after_s),
             recent=ledger.figures(t, window_s=recent_s, late_after_s=late_after_s),
+            flow=ledger.total(ledger.ok, t + 1 - int(self.thresholds.window_s), t + 1) / self.thresholds.window_s,
             thresholds=self.thresholds,
         )
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Final
 
 from channels.degradation import channel_rules, handing_back, provider_rules
 from channels.degradation.channel_rules import Situation
@@ -29,9 +28,6 @@ from channels.degradation.standing import (
 from channels.degradation.thresholds import DEFAULTS, Thresholds
 from channels.figures import Figures
 
-#: Windows begin anew with each change: in so short a one a few messages are no flow.
-_FLOW_OVER_S: Final = 10.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
@@ -42,6 +38,8 @@ class Subject:
     weight: float
     figures: Figures
     recent: Figures | None = None
+    #: How many messages a second it got through in the last ``window_s`` seconds, whatever has changed since.
+    flow: float = 0.0
     enabled: bool = True
     thresholds: Thresholds = DEFAULTS
     #: What a person has ordered of it.
@@ -151,7 +149,7 @@ def _situation(
         carrying_share=share,
         strained=any(findings[one.name].signal in {Signal.LATENCY, Signal.SILENCE} for one in carrying),
         fallback_usable=fallback_usable,
-        flow=sum(one.figures.successes / max(one.figures.window_s, _FLOW_OVER_S) for one in enabled),
+        flow=sum(one.flow for one in enabled),
         words=partial(_words, enabled, standings, findings),
     )
 

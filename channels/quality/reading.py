@@ -108,6 +108,12 @@ class Reading:
             shared=self.shared,
         )
 
+    def flow(self, provider: str, *, span: Span) -> float:
+        """How many messages a second ``provider`` got through in ``span``, which must be one of those that were read
+        for, or a part of one."""
+        tallies = self._tallies(places_of_tries(span, now=self.now), [provider])
+        return sum(tally.successes for tally in tallies) / span.window_s
+
     def _sum(self, places: Places, providers: Sequence[str]) -> Tally:
         total = Tally()
         for tally in self._tallies(places, providers):

@@ -60,6 +60,7 @@ def judge(
                 name=name,
                 weight=(weights or {}).get(name, 50),
                 figures=seen,
+                flow=seen.successes / seen.window_s,
                 enabled=(enabled or {}).get(name, True),
                 thresholds=thresholds,
                 pinned=(pinned or {}).get(name),
