@@ -39,9 +39,9 @@ def provider(name: str, *, weight: int = 50, **config: Any) -> str:
     return made
 
 
-def tell(name: str, *errors: type[Exception] | None) -> None:
-    """As if ``name`` had been asked once for each of ``errors``, None being a success."""
-    now = datetime.now(UTC)
+def tell(name: str, *errors: type[Exception] | None, before_s: float = 0.0) -> None:
+    """As if ``name`` had been asked once for each of ``errors``, None being a success, so many seconds ago."""
+    now = datetime.now(UTC) - timedelta(seconds=before_s)
     results = [
         SendResult(
             message=message(),
@@ -269,6 +269,20 @@ def test_when_all_fail_at_once_the_channel_escalates_and_nobody_is_shuffled() ->
     now = timezone.now()
     changes = [one for step in range(12) for one in engine.evaluate(now=now + timedelta(seconds=step * 3))]
     assert any(one.target == "channel:sms" and one.after == ChannelState.SHEDDING for one in changes)
+
+
+def test_the_pace_of_a_return_counts_what_a_provider_got_through_before_it_was_cut() -> None:
+    names, now = [provider("a"), provider("b")], timezone.now()
+    cut = ProviderStanding(
+        state=ProviderState.DEGRADED, share=0.6, since=now, changed_at=now - timedelta(seconds=3), reason="cut"
+    )
+    for name in names:
+        tell(name, *[None] * 600, before_s=30)
+        put(**{f"provider:{name}": cut})  # its own window begins anew with that
+        tell(name, *[Unavailable] * 30)
+    engine.evaluate(now=now)
+    channel = standings.read_all().channels["sms"]
+    assert (channel.state, channel.pace) == ("paused", pytest.approx(20.0))
 
 
 def test_events_past_keeping_are_removed_and_the_others_stay(settings: Any) -> None:
