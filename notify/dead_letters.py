@@ -1,7 +1,9 @@
 """Dead letters: bury is done where a delivery ends (``notify.outcomes``); here a person replays or discards.
 
 Replay brings the same delivery back to its lane, with the attempts it had. A delivery that is alive can't be replayed
-again: the open dead letter is closed and the delivery brought back in one transaction, and both are checked there.
+again: the open dead letter is closed and the delivery brought back in one transaction, and both are checked there. The
+letters are locked first, and in the order of their ids, as receipts do it (``notify.reported``), which close those of
+what has arrived after all.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ class DeadLetterFilter:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A dead letter left alone, and why: ``unknown``, ``already_replayed``, ``already_discarded`` or ``alive``."""
+    """A dead letter left alone, and why: ``unknown``, ``alive``, ``already_replayed``, ``already_discarded``, or
+    ``already_delivered``, as its provider has reported."""
 
     id: UUID
     reason: str

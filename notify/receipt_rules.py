@@ -69,12 +69,16 @@ def read(known: Reported, *, delivered: bool) -> Meaning:
 
 
 #: What waits for another try, or for a person, was taken after all, and is not to be sent again; nor, where it can
-#: still be helped, by the channel that took over from what had failed. Of other ends it comes too late.
+#: still be helped, by the channel that took over from what had failed. What has expired may have been taken as well: by
+#: one that gave no answer, before another asked for patience. What was cancelled stays so: whoever cancelled it was
+#: told that it is, and nobody can have it sent again.
 _DELIVERED: Final[dict[str, Meaning]] = {
     DeliveryStatus.SENT: Meaning.DELIVERED,
     DeliveryStatus.QUEUED: Meaning.DELIVERED,
     DeliveryStatus.HELD: Meaning.DELIVERED,
     DeliveryStatus.FAILED: Meaning.DELIVERED,
+    DeliveryStatus.DEAD: Meaning.DELIVERED,
+    DeliveryStatus.EXPIRED: Meaning.DELIVERED,
     DeliveryStatus.DELIVERED: Meaning.DUPLICATE,
 }
 _NOT_DELIVERED: Final[dict[str, Meaning]] = {

@@ -115,6 +115,8 @@ def _write(provider: str, read: Sequence[_Read], now: datetime) -> list[tuple[_R
     rules_of = cache(lambda lane: dispatch.rules(lane=lane, worker=_WORKER))
     written = [(one, _outcome(provider, one, facts_of(one), rules_of, now)) for one in read]
     reported.write(outcomes=[outcome for _one, outcome in written], now=now)
+    buried = [one.known.id for one in read if one.known.status == DeliveryStatus.DEAD]
+    reported.close_letters(ids=buried, provider=provider, now=now)
     # Another channel had taken over, and the person has it all the same: what it has not sent is not sent.
     revived = [facts_of(one) for one in read if one.known.status == DeliveryStatus.FAILED]
     needless = [facts.id for facts in revived if facts is not None and facts.route == Route.FIRST]

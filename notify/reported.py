@@ -2,7 +2,8 @@
 ``leases`` the only writer of ``Delivery.status``.
 
 The rows are locked while they are decided on, in the order of their ids, so that the same receipt, come twice at once,
-counts once.
+counts once. Before them their open dead letters are, as a replay does it too (``notify.dead_letters``): of a replay and
+a receipt that come at once one waits for the other, and sees then what it has done.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from notify import doorbell
 from notify.ids import CLOCK_MARGIN, floor_id, since_id
 from notify.loading import insert_all
+from notify.models.dead_letter import DeadLetter, DeadLetterState
 from notify.rows import Claimed, DeliveryRow, EventRow, Outcome
 from notify.sql import statement
 
@@ -50,13 +53,14 @@ class Reported:
 def find(*, provider: str, names: Iterable[str], now: datetime) -> dict[str, Reported]:
     """Deliveries that ``provider`` was asked to send, by what it calls them, which may be what we call them: then it
     may be one that it never answered, and that another provider was asked for since. Locked, so in a transaction. Looks
-    no further back than receipts count. Two queries, by index in each day's partition."""
+    no further back than receipts count. Three queries, by index, the deliveries' in each day's partition."""
     wanted = set(names)
     floor = floor_id(now - timedelta(seconds=settings.LANES["RECEIPT_WINDOW_S"]))
     ids = {name: identifier for name in wanted if (identifier := _own_id(name, floor, now)) is not None}
     ids |= _by_providers_ids(provider, wanted, floor)
     if not ids:
         return {}
+    _lock_letters(set(ids.values()))
     known = _lock(provider, set(ids.values()))
     return {name: known[identifier] for name, identifier in ids.items() if identifier in known}
 
@@ -80,6 +84,14 @@ def _by_providers_ids(provider: str, names: set[str], floor: UUID) -> dict[str, 
             [list(names), provider, floor],
         )
         return dict(cursor.fetchall())
+
+
+def _open_letters(ids: Iterable[UUID]) -> QuerySet[DeadLetter]:
+    return DeadLetter.objects.filter(delivery_id__in=list(ids), state=DeadLetterState.OPEN)
+
+
+def _lock_letters(ids: set[UUID]) -> None:
+    list(_open_letters(ids).select_for_update().order_by("id").values_list("id"))
 
 
 def _lock(provider: str, ids: set[UUID]) -> dict[UUID, Reported]:
@@ -139,3 +151,10 @@ def write(*, outcomes: Sequence[Outcome], now: datetime) -> None:
     lanes = sorted({row.lane for row in born})
     if lanes:
         transaction.on_commit(lambda: doorbell.ring(lanes))
+
+
+def close_letters(*, ids: Sequence[UUID], provider: str, now: datetime) -> None:
+    """Closes the open dead letters of deliveries that ``provider`` reports as delivered, so that nobody has them sent
+    again. Those that a person has closed stay as they are."""
+    if ids:
+        _open_letters(ids).update(state=DeadLetterState.DELIVERED, resolved_at=now, resolved_by=provider)

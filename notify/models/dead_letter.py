@@ -9,11 +9,12 @@ from notify.models.application import Application
 
 
 class DeadLetterState(models.TextChoices):
-    """What a person has done about it."""
+    """What became of it: what a person has done about it, or *delivered*, where its provider reported that later."""
 
     OPEN = "open", _("open")
     REPLAYED = "replayed", _("replayed")
     DISCARDED = "discarded", _("discarded")
+    DELIVERED = "delivered", _("delivered")
 
 
 class DeadLetter(models.Model):

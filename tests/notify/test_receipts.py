@@ -209,13 +209,21 @@ class TestOrder:
         Delivery.objects.filter(pk=row.id).update(status="held", error_code="outcome_unknown")
         assert take(event(row.id, delivered=False)) == {"failed": 1}
 
-    @pytest.mark.parametrize("delivered", [True, False])
-    @pytest.mark.parametrize("status", ["dead", "expired", "cancelled"])
+    @pytest.mark.parametrize(
+        ("status", "delivered"), [("dead", False), ("expired", False), ("cancelled", False), ("cancelled", True)]
+    )
     def test_other_ends_stand(self, status: str, delivered: bool) -> None:
         (row,) = send()
         Delivery.objects.filter(pk=row.id).update(status=status)
         assert take(event(row.id, delivered=delivered)) == {"ignored": 1}
         assert state(row).status == status
+
+    @pytest.mark.parametrize("status", ["dead", "expired"])
+    def test_but_what_has_arrived_has_whatever_had_become_of_it(self, status: str) -> None:
+        (row,) = send()
+        Delivery.objects.filter(pk=row.id).update(status=status)
+        assert take(event(row.id)) == {"delivered": 1}
+        assert state(row).status == "delivered"
 
 
 class TestEarly:
