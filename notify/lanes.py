@@ -202,15 +202,23 @@ def take_overdue(
 # --- people ----------------------------------------------------------------------------------------------------------
 
 
-def cancel(*, now: datetime, actor: str, notification_ids: Sequence[UUID] = (), batch_id: UUID | None = None) -> int:
-    """Cancels what of these notifications, or of this batch, is not yet handed over, and keeps what is being sent from
-    being tried again; returns how many deliveries that concerns."""
-    earliest = min(notification_ids, default=batch_id)
+def cancel(
+    *,
+    now: datetime,
+    actor: str,
+    notification_ids: Sequence[UUID] = (),
+    delivery_ids: Sequence[UUID] = (),
+    batch_id: UUID | None = None,
+) -> int:
+    """Cancels what of these notifications, of these messages' deliveries, or of this batch, is not yet handed over, and
+    keeps what is being sent from being tried again; returns how many deliveries that concerns."""
+    earliest = min((*notification_ids, *delivery_ids), default=batch_id)
     if earliest is None:
         return 0
     parameters: dict[str, Any] = {
         "now": now,
         "notification_ids": list(notification_ids),
+        "delivery_ids": list(delivery_ids),
         "batch_id": batch_id,
         "first": since_id(earliest),
     }

@@ -117,11 +117,25 @@ def _write(provider: str, read: Sequence[_Read], now: datetime) -> list[tuple[_R
     reported.write(outcomes=[outcome for _one, outcome in written], now=now)
     buried = [one.known.id for one in read if one.known.status == DeliveryStatus.DEAD]
     reported.close_letters(ids=buried, provider=provider, now=now)
-    # Another channel had taken over, and the person has it all the same: what it has not sent is not sent.
-    revived = [facts_of(one) for one in read if one.known.status == DeliveryStatus.FAILED]
-    needless = [facts.id for facts in revived if facts is not None and facts.route == Route.FIRST]
-    lanes.cancel(notification_ids=needless, actor=provider, now=now)
+    _call_off(provider, [one for one in read if one.known.status == DeliveryStatus.FAILED], facts_of, now)
     return written
+
+
+def _call_off(
+    provider: str, revived: Sequence[_Read], facts_of: Callable[[_Read], Facts | None], now: datetime
+) -> None:
+    """Another channel had taken over, and the person has it all the same: what it has not sent is not sent. With route
+    *all* that is the one that stands in for this channel; the others are asked for beside it."""
+    needless: list[UUID] = []
+    beside: list[Claimed] = []
+    for one in revived:
+        facts = facts_of(one)
+        if facts is not None and facts.route == Route.FIRST:
+            needless.append(facts.id)
+        elif facts is not None:
+            beside.append(one.known.claimed)
+    lanes.cancel(notification_ids=needless, actor=provider, now=now)
+    lanes.cancel(delivery_ids=reported.stand_ins(of=beside), actor=provider, now=now)
 
 
 def _reader(read: Sequence[_Read]) -> Callable[[_Read], Facts | None]:

@@ -22,6 +22,7 @@ from notify import doorbell
 from notify.ids import CLOCK_MARGIN, floor_id, since_id
 from notify.loading import insert_all
 from notify.models.dead_letter import DeadLetter, DeadLetterState
+from notify.models.delivery import IN_FLIGHT
 from notify.rows import Claimed, DeliveryRow, EventRow, Outcome
 from notify.sql import statement
 
@@ -151,6 +152,29 @@ def write(*, outcomes: Sequence[Outcome], now: datetime) -> None:
     lanes = sorted({row.lane for row in born})
     if lanes:
         transaction.on_commit(lambda: doorbell.ring(lanes))
+
+
+def stand_ins(*, of: Sequence[Claimed]) -> list[UUID]:
+    """What is on its way on other channels in the place of these, each of a notification with route *all*: there each
+    channel has a step of its own, and what stands in for it has that step too (``notify.switching``)."""
+    if not of:
+        return []
+    notifications = [one.notification_id for one in of]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT d.id FROM notify_delivery d"
+            " JOIN unnest(%s::uuid[], %s::smallint[]) AS v (notification_id, step)"
+            " ON d.notification_id = v.notification_id AND d.step = v.step"
+            " WHERE d.notification_id = ANY (%s) AND d.id >= %s AND d.kind = 0 AND d.status = ANY (%s)",
+            [
+                notifications,
+                [one.step for one in of],
+                notifications,
+                since_id(min(notifications)),
+                [str(status) for status in IN_FLIGHT],
+            ],
+        )
+        return [identifier for (identifier,) in cursor.fetchall()]
 
 
 def close_letters(*, ids: Sequence[UUID], provider: str, now: datetime) -> None:

@@ -9,7 +9,8 @@ UPDATE notify_delivery d
  WHERE d.id = ANY (ARRAY(
            SELECT x.id
              FROM notify_delivery x
-            WHERE (x.notification_id = ANY (%(notification_ids)s) OR x.batch_id = %(batch_id)s) AND x.kind = 0
+            WHERE (x.notification_id = ANY (%(notification_ids)s) OR x.id = ANY (%(delivery_ids)s)
+                   OR x.batch_id = %(batch_id)s) AND x.kind = 0
               AND x.status IN ('queued', 'scheduled', 'sending') AND NOT (x.status = 'sending' AND x.cancel_requested)
               AND x.id >= %(first)s
             ORDER BY x.id

@@ -14,11 +14,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from channels.models import Provider
+from channels import directory
+from channels.degradation import standings
+from channels.degradation.standing import ChannelStanding, ChannelState, ProviderStanding, ProviderState
+from channels.models import Channel, Provider
 from channels.types import DeliveryEvent
 from notify import dead_letters, dispatch, queries, receipts, sweep
 from notify.api import presentation
-from notify.models import DeadLetter, Delivery, DeliveryKind, Event
+from notify.models import DeadLetter, Delivery, DeliveryKind, Event, Notification
 from notify.reconciliation import reconcile
 from notify.rows import DeliveryRow
 from tests.factories import (
@@ -220,3 +223,66 @@ def _apart(do: Any) -> None:
         do()
     finally:
         connection.close()
+
+
+class TestStandIns:
+    """With route *all*: of what may have arrived another channel takes over, beside the notification's own channels."""
+
+    @pytest.fixture
+    def row(self) -> DeliveryRow:
+        """sms, which may have arrived and for which email stands in. Beside it push, which waits on its own channel,
+        and voice, for which email stands in as well."""
+        Channel.objects.create(name="sms", fallback=["email"])
+        Provider.objects.create(name="email-a", channel="email", adapter="sandbox")
+        (row,) = enter(make_application(), now=timezone.now(), priority="normal", channels=["sms", "push", "voice"])
+        drain("sms.normal")
+        notification = Notification.objects.get(pk=row.notification_id)
+        make_delivery(notification, "queued", channel="push", step=1)
+        make_delivery(notification, "failed", channel="voice", step=2, error_code="switched")
+        make_delivery(notification, "queued", channel="email", step=2)
+        _leave("sms")
+        Delivery.objects.filter(pk=row.id).update(due_at=timezone.now())
+        drain("sms.normal")
+        assert self.rows_of(row) == [*self.SMS_LEFT, *self.OTHERS]
+        return row
+
+    SMS_LEFT = (("sms", "failed"), ("email", "queued"))
+    OTHERS = (("push", "queued"), ("voice", "failed"), ("email", "queued"))
+
+    def rows_of(self, row: DeliveryRow) -> list[tuple[str, str]]:
+        rows = Delivery.objects.filter(notification_id=row.notification_id, kind=DeliveryKind.MESSAGE)
+        return list(rows.order_by("step", "id").values_list("channel", "status"))
+
+    def stand_in(self, row: DeliveryRow) -> Delivery:
+        return Delivery.objects.get(notification_id=row.notification_id, step=0, channel="email")
+
+    def test_the_one_of_what_has_arrived_is_called_off_and_no_other(self, row: DeliveryRow) -> None:
+        assert report(row.id) == {"delivered": 1}
+        assert self.rows_of(row) == [("sms", "delivered"), ("email", "cancelled"), *self.OTHERS]
+        called_off = Event.objects.get(notification_id=row.notification_id, type="cancelled")
+        assert (called_off.delivery_id, called_off.actor) == (self.stand_in(row).id, "sms-a")
+
+    def test_one_that_is_being_sent_is_not_tried_again(self, row: DeliveryRow) -> None:
+        claim("email.normal", now=timezone.now())
+        report(row.id)
+        assert self.stand_in(row).cancel_requested
+        assert Delivery.objects.filter(cancel_requested=True).count() == 1
+
+    def test_one_that_was_sent_was_sent(self, row: DeliveryRow) -> None:
+        drain("email.normal")
+        report(row.id)
+        assert self.rows_of(row)[:2] == [("sms", "delivered"), ("email", "sent")]
+
+    def test_that_it_was_not_delivered_leaves_the_stand_in_alone(self, row: DeliveryRow) -> None:
+        assert report(row.id, delivered=False) == {"ignored": 1}
+        assert self.rows_of(row) == [*self.SMS_LEFT, *self.OTHERS]
+
+
+def _leave(channel: str) -> None:
+    """From now on ``channel`` sends to its fallback."""
+    now = timezone.now()
+    since: dict[str, Any] = {"share": 0.0, "since": now, "changed_at": now, "reason": "dead"}
+    away = ProviderStanding(state=ProviderState.OPEN, next_probe_at=now + timedelta(hours=1), **since)
+    switched = ChannelStanding(state=ChannelState.SWITCHED, **since)
+    standings.write(standings={f"channel:{channel}": switched, f"provider:{channel}-a": away})
+    directory.forget()
