@@ -38,8 +38,7 @@ def main() -> int:
     for name in arguments.tables or _SETTINGS:
         began = time.monotonic()
         entries = contest.hold(setting=_SETTINGS[name], seeds=range(1, arguments.seeds + 1), workers=arguments.workers)
-        rows = contest.rows(entries)
-        text = f"{report.table(rows)}\n\nWhere a rival is better:\n\n{report.shortfalls(rows)}"
+        text = f"{report.table(contest.rows(entries))}\n\nWhere a rival is better:\n\n{report.shortfalls(entries)}"
         print(f"\n## {name} (medians of {arguments.seeds} seeds, {time.monotonic() - began:.0f} s)\n\n{text}")
         if arguments.write:
             report.put(text, name=name, path=_DOCS / "degradation.md")

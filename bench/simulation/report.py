@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bench.simulation.contest import CONTESTANTS, OURS, POINT_S, Entry, Row
+from bench.simulation.contest import CONTESTANTS, OURS, POINT_S, Entry, Row, rows
 from bench.simulation.plots import Plot
 from bench.simulation.weather import LIBRARY
 from bench.simulation.world import FAULT_AT
@@ -16,11 +16,11 @@ _END: Final = "<!-- simulation ends -->"
 _HEAD: Final = ("behaviour", "contestant", "late", "duplicates", "overload", "peak", "sent to the ill", "back, min")
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(found: Sequence[Row]) -> str:
     """All rows, the best figures of each weather in bold."""
     lines = [f"| {' | '.join(_HEAD)} |", "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
     for weather in LIBRARY:
-        group = [row for row in rows if row.weather == weather]
+        group = [row for row in found if row.weather == weather]
         for row in group:
             name = weather if row.contestant == OURS else ""
             back = "—" if row.back_min is None else f"{row.back_min:.1f}"
@@ -36,16 +36,23 @@ def _judged(row: Row, group: Sequence[Row], figure: str) -> str:
     return f"**{value:.0f}**" if round(value) == round(best) else f"{value:.0f}"
 
 
-def shortfalls(rows: Sequence[Row]) -> str:
-    """Where a rival has less of something than we have."""
+def shortfalls(entries: Sequence[Entry]) -> str:
+    """Where a rival has less of something than we have, and how often: a median may be less by chance."""
     lines = []
-    for weather in LIBRARY:
-        group = {row.contestant: row for row in rows if row.weather == weather}
+    by_seed = {(one.weather, one.contestant, one.seed): one.score for one in entries}
+    seeds = sorted({one.seed for one in entries})
+    found = {(row.weather, row.contestant): row for row in rows(entries)}
+    for (weather, name), row in found.items():
         for figure in ("late", "duplicates", "overload"):
-            ours = round(getattr(group[OURS], figure))
-            for name, row in group.items():
-                if name != OURS and round(getattr(row, figure)) < ours:
-                    lines.append(f"- {weather}: {name} has {getattr(row, figure):.0f} {figure}, we have {ours}.")
+            ours, theirs = (round(getattr(one, figure)) for one in (found[weather, OURS], row))
+            if theirs >= ours:
+                continue
+            pairs = [
+                tuple(round(getattr(by_seed[weather, one, seed], figure)) for one in (name, OURS)) for seed in seeds
+            ]
+            less, more = sum(a < b for a, b in pairs), sum(a > b for a, b in pairs)
+            often = f"less in {less} of {len(seeds)} runs, more in {more}"
+            lines.append(f"- {weather}: {name} has {theirs} {figure}, we have {ours} ({often}).")
     return "\n".join(lines) or "- Nowhere."
 
 
