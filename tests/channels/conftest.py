@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import redis
 
+from channels import directory
+
 #: The databases of the test processes are the first ones (``tests.embedded_plugin``).
 _APART = 8
 
@@ -22,3 +24,11 @@ def redis_apart(settings: Any) -> Iterator[None]:
         client.flushdb()
         yield
         client.flushdb()
+
+
+@pytest.fixture
+def fresh_directory() -> Iterator[None]:
+    """What this process knows of channels and providers is of this test alone."""
+    directory.forget()
+    yield
+    directory.forget()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,14 +22,7 @@ from channels.models import Channel, DegradationEvent, Provider, Standing
 from channels.types import ProviderTry, SendReceipt, SendResult
 from tests.channels.wire import message
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    directory.forget()
-    yield
-    directory.forget()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_directory", "clean_redis")]
 
 
 def provider(name: str, *, weight: int = 50, **config: Any) -> str:

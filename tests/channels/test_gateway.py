@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -20,14 +19,7 @@ from channels.types import OutboundMessage, SendResult
 from tests.channels.wire import message
 from tests.conftest import WaitFor
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _fresh_directory() -> Iterator[None]:
-    directory.forget()
-    yield
-    directory.forget()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_directory")]
 
 
 def provider(name: str, *, weight: int = 100, **config: Any) -> Provider:

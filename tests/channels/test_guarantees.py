@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -12,21 +12,14 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from channels import directory, engine, gateway
+from channels import engine, gateway
 from channels.errors import Unavailable
 from channels.models import Provider
 from channels.types import SendResult
 from tests.channels.test_engine import tell
 from tests.channels.wire import message
 
-pytestmark = [pytest.mark.usefixtures("clean_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    directory.forget()
-    yield
-    directory.forget()
+pytestmark = [pytest.mark.usefixtures("fresh_directory", "clean_redis")]
 
 
 def make(count: int, **config: Any) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -21,14 +20,7 @@ from channels.models import DegradationEvent, Pin, Provider
 from tests.channels.test_engine import tell
 from tests.channels.wire import message
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    directory.forget()
-    yield
-    directory.forget()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_directory", "clean_redis")]
 
 
 def provider(name: str, *, weight: int = 50, **config: Any) -> str:

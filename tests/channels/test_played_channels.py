@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,14 +32,7 @@ from tests.channels.wire import message
 from tests.conftest import WaitFor
 from tests.drill_stage import close, open_stage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_directory() -> Iterator[None]:
-    directory.forget()
-    yield
-    directory.forget()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_directory", "clean_redis")]
 
 
 def provider(name: str, *, channel: str = "sms", **fields: Any) -> str:

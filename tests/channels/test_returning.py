@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,14 +16,7 @@ from channels.session import Session
 from tests.channels.wire import message
 from tests.conftest import WaitFor
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis")]
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    directory.forget()
-    yield
-    directory.forget()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_directory", "clean_redis")]
 
 
 def coming_back(channel: str = "sms", *, state: ChannelState = ChannelState.SHEDDING, **changes: Any) -> None:

@@ -11,10 +11,11 @@ from django.utils import timezone
 from channels import directory
 from channels.models import Channel, Provider
 from channels.types import DeliveryEvent
-from notify import dispatch, receipts
-from notify.models import Attempt, Delivery
+from notify import receipts
+from notify.models import Delivery
 from notify.rows import DeliveryRow
 from tests.factories import make_application
+from tests.notify.awaited import asked, configure, drain, state
 from tests.notify.lane_rows import enter
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis", "fresh_caches")]
@@ -32,25 +33,6 @@ def send(**values: Any) -> DeliveryRow:
     (row,) = enter(make_application(), now=timezone.now(), **values)
     drain()
     return row
-
-
-def configure(name: str, **config: Any) -> None:
-    one = Provider.objects.get(name=name)
-    one.config = config
-    one.save()
-    directory.forget()
-
-
-def drain() -> None:
-    dispatch.drain(lane="sms.bulk", worker="test", stopping=lambda: False)
-
-
-def state(row: DeliveryRow) -> Delivery:
-    return Delivery.objects.get(pk=row.id)
-
-
-def asked() -> list[tuple[str, str]]:
-    return list(Attempt.objects.order_by("id").values_list("provider", "outcome"))
 
 
 def test_it_waits_for_the_report_and_nobody_else_is_asked() -> None:

@@ -11,13 +11,13 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from channels import directory
 from channels.models import Channel, Provider
 from channels.types import DeliveryEvent
-from notify import dispatch, receipts, sweep
-from notify.models import Attempt, Delivery, EarlyReceipt, Event
+from notify import receipts, sweep
+from notify.models import Delivery, EarlyReceipt, Event
 from notify.rows import DeliveryRow
 from tests.factories import make_application
+from tests.notify.awaited import asked, configure, drain, state
 from tests.notify.lane_rows import claim, enter
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_redis", "fresh_caches")]
@@ -37,17 +37,6 @@ def journals(settings: Any, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def configure(name: str, **config: Any) -> None:
-    one = Provider.objects.get(name=name)
-    one.config = config
-    one.save()
-    directory.forget()
-
-
-def drain() -> None:
-    dispatch.drain(lane="sms.bulk", worker="test", stopping=lambda: False)
-
-
 def send(*, ttl_s: float = 3600, **values: Any) -> DeliveryRow:
     now = timezone.now()
     (row,) = enter(make_application(), now=now, deadline=now + timedelta(seconds=ttl_s), **values)
@@ -63,14 +52,6 @@ def report(row: DeliveryRow, *, delivered: bool = True) -> None:
 def make_due(row: DeliveryRow) -> None:
     """Lets the time pass until a report should have come."""
     Delivery.objects.filter(pk=row.id).update(due_at=timezone.now())
-
-
-def state(row: DeliveryRow) -> Delivery:
-    return Delivery.objects.get(pk=row.id)
-
-
-def asked() -> list[tuple[str, str]]:
-    return list(Attempt.objects.order_by("id").values_list("provider", "outcome"))
 
 
 def taken(journals: Path) -> int:
